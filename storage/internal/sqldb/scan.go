@@ -1,0 +1,209 @@
+package sqldb
+
+import (
+	"sync"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// Sizes of a page whose scan gives no limit.
+const (
+	PageRows  = 1024    // the most rows
+	PageBytes = 1 << 22 // of TEXT and BLOB values, after which no further row is taken
+)
+
+// Scan is the statement that reads one page.
+type Scan struct {
+	SQL   string
+	Args  []model.Value
+	Limit int // the most rows that it returns; they are asked of the database
+
+	table *model.Table
+	order []orderColumn // total: the last ones make each row distinct
+	hash  uint64
+}
+
+// orderColumn is a column of the order of a scan.
+type orderColumn struct {
+	pos  int // in the table
+	desc bool
+	null bool // may be NULL
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// Scan checks a request, decodes its token and makes its statement. Errors have
+// class model.ErrBadArgument.
+func (b *Builder) Scan(s *storage.Scan) (*Scan, error) {
+	if err := b.d.CheckScan(s); err != nil {
+		return nil, err
+	}
+	t := s.Table
+	sc := &Scan{table: t, Limit: s.Limit, order: b.d.scanOrder(s)}
+	if sc.Limit <= 0 {
+		sc.Limit = PageRows
+	}
+	sc.hash = scanHash(s, sc.order)
+	var after []model.Value
+	if s.Token != "" {
+		var err error
+		if after, err = decodeToken(s.Token, sc); err != nil {
+			return nil, err
+		}
+	}
+	tt := b.texts(t)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	w := scanWriter{writer: b.writer((*buf)[:0]), sc: sc}
+	w.str("SELECT ").str(tt.columns).str(" FROM ").str(tt.name)
+	switch s.Kind {
+	case storage.ScanPartition:
+		for i, v := range s.Partition {
+			w.and().compare(i, "=", v)
+		}
+		w.bounds(s)
+	case storage.ScanIndex:
+		w.and().compare(t.Position(s.IndexColumn), "=", s.IndexValue)
+	}
+	w.where(s.Where)
+	if after != nil {
+		w.and().after(after)
+	}
+	w.orderBy()
+	w.str(" LIMIT ").arg()
+	sc.Args = append(sc.Args, model.BigIntValue(int64(sc.Limit)))
+	*buf = w.b
+	sc.SQL = tt.intern(w.b)
+	return sc, nil
+}
+
+// scanOrder is the order in which a scan comes, made total by the key.
+func (d *Dialect) scanOrder(s *storage.Scan) []orderColumn {
+	t := s.Table
+	order := make([]orderColumn, 0, len(s.OrderBy)+t.KeyLen())
+	has := func(pos int) bool {
+		for _, o := range order {
+			if o.pos == pos {
+				return true
+			}
+		}
+		return false
+	}
+	for _, o := range s.OrderBy {
+		if pos := t.Position(o.Column); !has(pos) {
+			order = append(order, orderColumn{pos, o.Order == model.Desc, !t.IsKey(pos)})
+		}
+	}
+	directed := s.Kind == storage.ScanPartition || d.OrderedKey
+	for i := range t.KeyLen() {
+		if s.Kind == storage.ScanPartition && i < t.PartitionLen() || has(i) {
+			continue
+		}
+		desc := false
+		if c := i - t.PartitionLen(); directed && c >= 0 {
+			desc = (t.ClusteringOrder(c) == model.Desc) != s.Reverse
+		}
+		order = append(order, orderColumn{pos: i, desc: desc})
+	}
+	return order
+}
+
+// scanWriter writes the text of a scan and collects its arguments.
+type scanWriter struct {
+	*writer
+	sc    *Scan
+	conds int
+}
+
+// and begins the next condition of the WHERE clause.
+func (w *scanWriter) and() *scanWriter {
+	if w.conds++; w.conds == 1 {
+		w.str(" WHERE ")
+	} else {
+		w.str(" AND ")
+	}
+	return w
+}
+
+func (w *scanWriter) column(pos int) { w.ident(w.sc.table.Columns()[pos].Name) }
+
+func (w *scanWriter) compare(pos int, op string, v model.Value) {
+	w.column(pos)
+	w.str(op).arg()
+	w.sc.Args = append(w.sc.Args, v)
+}
+
+func (w *scanWriter) bounds(s *storage.Scan) {
+	first := s.Table.PartitionLen()
+	longer := s.Start.Values
+	if len(longer) == 0 {
+		longer = s.End.Values
+	}
+	for i, v := range longer {
+		if i < len(longer)-1 {
+			w.and().compare(first+i, "=", v)
+		}
+	}
+	last := first + len(longer) - 1
+	if n := len(s.Start.Values); n > 0 {
+		op := ">="
+		if s.Start.Exclusive {
+			op = ">"
+		}
+		w.and().compare(last, op, s.Start.Values[n-1])
+	}
+	if n := len(s.End.Values); n > 0 {
+		op := "<="
+		if s.End.Exclusive {
+			op = "<"
+		}
+		w.and().compare(last, op, s.End.Values[n-1])
+	}
+}
+
+func (w *scanWriter) where(p model.Predicate) {
+	if len(p) == 0 {
+		return
+	}
+	for _, and := range p {
+		if len(and) == 0 {
+			return // true whatever the row
+		}
+	}
+	w.and().str("(")
+	for i, and := range p {
+		if i > 0 {
+			w.str(" OR ")
+		}
+		for j := range and {
+			c := &and[j]
+			if j > 0 {
+				w.str(" AND ")
+			}
+			w.condition(c)
+			switch c.Op {
+			case model.IsNull, model.IsNotNull:
+			case model.Like, model.NotLike:
+				w.sc.Args = append(w.sc.Args, model.TextValue(likePattern(c.Value.Str(), c.Escape)))
+			default:
+				w.sc.Args = append(w.sc.Args, c.Value)
+			}
+		}
+	}
+	w.str(")")
+}
+
+func (w *scanWriter) orderBy() {
+	for i, o := range w.sc.order {
+		if i == 0 {
+			w.str(" ORDER BY ")
+		} else {
+			w.str(",")
+		}
+		w.column(o.pos)
+		if o.desc {
+			w.str(" DESC")
+		}
+	}
+}
