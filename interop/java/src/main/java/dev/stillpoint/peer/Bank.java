@@ -16,7 +16,8 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Transfers between accounts. A bank is a namespace with accounts (id, balance) and history
+ * Transfers between accounts. A bank is a namespace with bench_accounts (id, balance) and
+ * bench_history
  * (account, move, amount): the balance of an account equals the sum of the amounts of its history.
  */
 final class Bank {
@@ -50,19 +51,19 @@ final class Bank {
       throws TransactionException {
     Key key = Key.ofBigInt("id", account);
     Optional<Result> row =
-        tx.get(Get.newBuilder().namespace(bank).table("accounts").partitionKey(key).build());
+        tx.get(Get.newBuilder().namespace(bank).table("bench_accounts").partitionKey(key).build());
     long balance = row.orElseThrow().getBigInt("balance");
     tx.upsert(
         Upsert.newBuilder()
             .namespace(bank)
-            .table("accounts")
+            .table("bench_accounts")
             .partitionKey(key)
             .bigIntValue("balance", balance + amount)
             .build());
     tx.insert(
         Insert.newBuilder()
             .namespace(bank)
-            .table("history")
+            .table("bench_history")
             .partitionKey(Key.ofBigInt("account", account))
             .clusteringKey(Key.ofText("move", move))
             .bigIntValue("amount", amount)
