@@ -35,6 +35,9 @@ var (
 	ErrInconsistent = errors.New("inconsistent")
 	// ErrLocked: another run holds what this one needs.
 	ErrLocked = errors.New("locked by another run")
+	// ErrVoid: the moment that was to be held still may not have been. Nothing
+	// that relied on it counts; run it again.
+	ErrVoid = errors.New("window void")
 )
 
 // Error is an error with a class. Its text is: what was being done, to what,
