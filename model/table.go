@@ -242,6 +242,10 @@ func Nearest(s string, candidates func(yield func(string) bool)) string {
 	return best
 }
 
+// Distance counts the typing errors between two words, as Nearest does, upper
+// and lower case told apart.
+func Distance(a, b string) int { return editDistance(a, b) }
+
 // editDistance counts insertions, deletions, substitutions and swaps of
 // neighbours.
 func editDistance(a, b string) int {

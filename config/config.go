@@ -1,0 +1,158 @@
+// Package config turns a ScalarDB properties file into a typed Config, and a
+// Config into opened storages.
+//
+// In the common case:
+//
+//	cfg, err := config.Load("prod.properties")
+//	set, err := config.Open(ctx, cfg, logger)
+//
+// The keys, their defaults, and where and why these differ from ScalarDB's are
+// one table in this package; docs/configuration.md is printed from it.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
+)
+
+// Config is everything that a program needs to know to run transactions. Make
+// one with Load, Parse, FromMap, ForURL, or Default plus the storages. It is not
+// changed by any function of this package but those that make it.
+type Config struct {
+	// Storages are the databases, in the order of the file. A Driver that is
+	// empty is found by the URL.
+	Storages []storage.Config
+	// Routing says which storage holds which table.
+	Routing multi.Routing
+
+	Transaction        Transaction
+	ActiveTransactions ActiveTransactions
+	CrossPartitionScan CrossPartitionScan
+
+	// DefaultNamespace is the namespace of a table that is named without one;
+	// "" = every table must be named with its namespace.
+	DefaultNamespace string
+	// MetadataExpiration is how long a table definition is used without being
+	// read again; negative = forever.
+	MetadataExpiration time.Duration
+	// ScanFetchSize is the number of rows that a scan fetches at once where
+	// the database can be told.
+	ScanFetchSize int
+
+	// Notices are what should be said once about the configuration: ignored
+	// and unknown properties, and the like. Open logs them.
+	Notices []Notice
+}
+
+// Isolation is an isolation level of transactions.
+type Isolation string
+
+// The isolation levels.
+const (
+	Snapshot      Isolation = "SNAPSHOT"
+	Serializable  Isolation = "SERIALIZABLE"
+	ReadCommitted Isolation = "READ_COMMITTED"
+)
+
+// Transaction holds the settings of Consensus Commit.
+type Transaction struct {
+	Isolation            Isolation
+	CoordinatorNamespace string
+	ParticipantID        string // names this process in a multi-participant transaction; "" = none
+
+	// ParallelExecutorCount bounds the storage calls that one process makes at
+	// the same time for the phases of commits.
+	ParallelExecutorCount   int
+	ParallelPreparation     bool
+	ParallelValidation      bool
+	ParallelCommit          bool
+	ParallelRollback        bool
+	ParallelImplicitPreRead bool
+
+	// OnePhaseCommit: a transaction within one atomic unit is committed by one
+	// write, without a Coordinator row, where that is legal.
+	OnePhaseCommit bool
+	// AsyncCommit, AsyncRollback: Commit and Rollback return when the outcome
+	// is decided; the records follow in the background.
+	AsyncCommit, AsyncRollback bool
+	// AsyncBacklog is the most transactions whose records may be waiting in
+	// the background; at that many, Commit does the work itself.
+	AsyncBacklog int
+
+	// OmitReadOnlyState: a transaction that wrote nothing leaves no row in the
+	// Coordinator's table.
+	OmitReadOnlyState bool
+	// IncludeMetadata: reads return the transaction columns too.
+	IncludeMetadata bool
+	// EventualIndexReads: an index read looks at the index only, and not at
+	// the indexes of before-images; what is being committed may be missed.
+	EventualIndexReads bool
+}
+
+// ActiveTransactions bounds the transactions that are begun and neither
+// committed nor rolled back.
+type ActiveTransactions struct {
+	Enabled    bool
+	Expiration time.Duration // an idle one is rolled back after it; negative = never
+	Max        int           // 0 or less = no bound
+}
+
+// CrossPartitionScan says what scans over a whole table may do.
+type CrossPartitionScan struct {
+	Enabled, Filtering, Ordering bool
+}
+
+// Notice is one thing to say about a configuration.
+type Notice struct {
+	Level slog.Level
+	Text  string
+}
+
+// Default returns the configuration that an empty file would mean, if it could
+// name no storage: every field as in the column "ours" of docs/configuration.md.
+func Default() *Config {
+	return &Config{
+		Transaction: Transaction{
+			Isolation:               Snapshot,
+			CoordinatorNamespace:    "coordinator",
+			ParallelExecutorCount:   128,
+			ParallelPreparation:     true,
+			ParallelValidation:      true,
+			ParallelCommit:          true,
+			ParallelRollback:        true,
+			ParallelImplicitPreRead: true,
+			OnePhaseCommit:          true,
+			AsyncCommit:             true,
+			AsyncRollback:           true,
+			AsyncBacklog:            256,
+			OmitReadOnlyState:       true,
+		},
+		ActiveTransactions: ActiveTransactions{Enabled: true, Expiration: -time.Millisecond, Max: 10000},
+		CrossPartitionScan: CrossPartitionScan{Enabled: true, Filtering: true, Ordering: true},
+		MetadataExpiration: time.Minute,
+		ScanFetchSize:      10,
+	}
+}
+
+// SingleStorage is the name of the storage in a configuration that has one and
+// gives it no name.
+const SingleStorage = "db"
+
+// ForURL returns the default configuration with one storage, named "db":
+// model.ErrBadArgument if no driver is known for the URL.
+func ForURL(url, user string, password storage.Secret) (*Config, error) {
+	driver, err := DriverOf(url)
+	if err != nil {
+		return nil, model.Errorf(model.ErrBadArgument, "the URL of the database: %w", err)
+	}
+	cfg := Default()
+	cfg.Storages = []storage.Config{{
+		Name: SingleStorage, Driver: driver, URL: url, User: user, Password: password,
+		Properties: map[string]string{},
+	}}
+	return cfg, nil
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Key is one property: what it is called, what it means, and what holds where
+// a file does not give it.
+type Key struct {
+	Name string
+	Ours string // the value where none is given, or the rule for it
+	Java string // the same in ScalarDB 3.19; "-" = it does not know the key
+	Why  string // why the two differ; "" = they do not
+	Doc  string // what it sets
+
+	field      func(*Config) field // where it goes; nil for keys of one storage
+	check      func(string) error  // keys of one storage: is the value one?
+	perStorage bool                // may differ between storages
+	connection bool                // not passed to drivers as a property
+}
+
+// PerStorage tells whether storages of one program may have different values.
+func (k Key) PerStorage() bool { return k.perStorage }
+
+const (
+	scalar     = "scalar.db."
+	stillpoint = "stillpoint."
+	cc         = "scalar.db.consensus_commit."
+	multiKey   = "scalar.db.multi_storage."
+	pool       = "scalar.db.jdbc.connection_pool."
+)
+
+// PoolSize is the most connections that a server database is given where the
+// configuration does not say: enough to keep this machine busy while commits
+// wait for the disk of the server, and no more than a server has by default.
+func PoolSize() int { return min(max(16, 8*runtime.GOMAXPROCS(0)), 64) }
+
+// Keys returns the table of all properties that have a meaning here, in the
+// order of the documentation.
+func Keys() []Key {
+	keys := []Key{
+		{Name: scalar + "storage", Ours: "must be given", Java: "`cassandra`", connection: true, perStorage: true,
+			Why: "nobody should reach for a database by accident",
+			Doc: "`jdbc`, `multi-storage`, or `memory` (for tests; gone when the program ends)"},
+		{Name: scalar + "contact_points", Ours: "must be given", Java: "", connection: true, perStorage: true,
+			Doc: "the JDBC URL: `jdbc:sqlite:`, `jdbc:postgresql:`, `jdbc:mysql:` or `jdbc:mariadb:`. A comma in it is written `\\\\,`"},
+		{Name: scalar + "username", Java: "", connection: true, perStorage: true, Doc: "the database's user"},
+		{Name: scalar + "password", Java: "", connection: true, perStorage: true, Doc: "its password; never shown"},
+		{Name: scalar + "contact_port", Ours: "0", Java: "0", connection: true, perStorage: true, check: number(0),
+			Doc: "not used: the URL holds the port"},
+		{Name: scalar + "transaction_manager", Ours: "`consensus-commit`", Java: "`consensus-commit`",
+			check: onlyConsensusCommit, Doc: "`consensus-commit` is the only one here"},
+
+		{Name: multiKey + "storages", Java: "", connection: true, Doc: "names of the storages, with commas between"},
+		{Name: multiKey + "storages.<name>.<rest>", Java: "", connection: true, Doc: "`scalar.db.<rest>` of that storage; what is not under `scalar.db.multi_storage.` holds for every storage that does not say otherwise"},
+		{Name: multiKey + "namespace_mapping", Java: "", connection: true, Doc: "`namespace:storage`, with commas between"},
+		{Name: multiKey + "table_mapping", Java: "", connection: true, Doc: "`namespace.table:storage`, with commas between; wins over the namespace. ScalarDB advises against it"},
+		{Name: multiKey + "default_storage", Ours: "must be given", Java: "must be given", connection: true, Doc: "the storage of everything else, one of `storages`"},
+
+		{Name: cc + "isolation_level", Java: "`SNAPSHOT`", Doc: "`SNAPSHOT`, `SERIALIZABLE` or `READ_COMMITTED`; `scalar.db.isolation_level` is its old name",
+			field: func(c *Config) field { return isolationField{&c.Transaction.Isolation} }},
+		{Name: cc + "coordinator.namespace", Java: "`coordinator`", Doc: "namespace of the Coordinator's table",
+			field: func(c *Config) field { return textField{&c.Transaction.CoordinatorNamespace} }},
+		{Name: cc + "participant_id", Java: "", Doc: "name of this process in a transaction of several participants",
+			field: func(c *Config) field { return textField{&c.Transaction.ParticipantID} }},
+		{Name: cc + "one_phase_commit.enabled", Java: "`false`", Why: "one durable write instead of three, and one answer to wait for",
+			Doc:   "commit what lies in one atomic unit by one write, where that is legal",
+			field: func(c *Config) field { return boolField{&c.Transaction.OnePhaseCommit} }},
+		{Name: cc + "async_commit.enabled", Java: "`false`", Why: "the outcome is decided before the records are touched; the backlog is bounded",
+			Doc:   "answer a commit when its outcome is durable, and commit the records in the background",
+			field: func(c *Config) field { return boolField{&c.Transaction.AsyncCommit} }},
+		{Name: cc + "async_rollback.enabled", Ours: "as `async_commit.enabled`", Java: "as `async_commit.enabled`", Doc: "the same for rollbacks",
+			field: func(c *Config) field { return boolField{&c.Transaction.AsyncRollback} }},
+		{Name: cc + "parallel_executor_count", Java: "128", Doc: "the most storage calls of commits at the same time",
+			field: func(c *Config) field { return intField{&c.Transaction.ParallelExecutorCount, 1} }},
+		{Name: cc + "parallel_preparation.enabled", Java: "`true`", Doc: "prepare the atomic units of a transaction at the same time",
+			field: func(c *Config) field { return boolField{&c.Transaction.ParallelPreparation} }},
+		{Name: cc + "parallel_commit.enabled", Java: "`true`", Doc: "commit its records at the same time",
+			field: func(c *Config) field { return boolField{&c.Transaction.ParallelCommit} }},
+		{Name: cc + "parallel_validation.enabled", Ours: "as `parallel_commit.enabled`", Java: "as `parallel_commit.enabled`", Doc: "validate what it read at the same time",
+			field: func(c *Config) field { return boolField{&c.Transaction.ParallelValidation} }},
+		{Name: cc + "parallel_rollback.enabled", Ours: "as `parallel_commit.enabled`", Java: "as `parallel_commit.enabled`", Doc: "roll its records back at the same time",
+			field: func(c *Config) field { return boolField{&c.Transaction.ParallelRollback} }},
+		{Name: cc + "parallel_implicit_pre_read.enabled", Java: "`true`", Doc: "read records that are written without having been read at the same time",
+			field: func(c *Config) field { return boolField{&c.Transaction.ParallelImplicitPreRead} }},
+		{Name: cc + "coordinator.write_omission_on_read_only.enabled", Java: "`true`", Doc: "no Coordinator row for a transaction that wrote nothing",
+			field: func(c *Config) field { return boolField{&c.Transaction.OmitReadOnlyState} }},
+		{Name: cc + "include_metadata.enabled", Java: "`false`", Doc: "reads return the transaction columns too",
+			field: func(c *Config) field { return boolField{&c.Transaction.IncludeMetadata} }},
+		{Name: cc + "index.eventually_consistent_read.enabled", Java: "`false`", Doc: "index reads do not look for records that are just being changed",
+			field: func(c *Config) field { return boolField{&c.Transaction.EventualIndexReads} }},
+
+		{Name: scalar + "default_namespace_name", Java: "", Doc: "namespace of tables that are named without one",
+			field: func(c *Config) field { return textField{&c.DefaultNamespace} }},
+		{Name: scalar + "metadata.cache_expiration_time_secs", Java: "60", Doc: "how long a table definition is used unread, in seconds; negative = forever",
+			field: func(c *Config) field { return durationField{&c.MetadataExpiration, time.Second} }},
+		{Name: scalar + "scan_fetch_size", Java: "10", Doc: "rows that a scan fetches at once, where the database can be told",
+			field: func(c *Config) field { return intField{&c.ScanFetchSize, 1} }},
+		{Name: scalar + "cross_partition_scan.enabled", Java: "`true`", Doc: "scans over a whole table",
+			field: func(c *Config) field { return boolField{&c.CrossPartitionScan.Enabled} }},
+		{Name: scalar + "cross_partition_scan.filtering.enabled", Ours: "as `cross_partition_scan.enabled`", Java: "`false`",
+			Why: "SQL databases can do it, and a program that asks for it needs it", Doc: "conditions in such scans",
+			field: func(c *Config) field { return boolField{&c.CrossPartitionScan.Filtering} }},
+		{Name: scalar + "cross_partition_scan.ordering.enabled", Ours: "as `cross_partition_scan.enabled`", Java: "`false`",
+			Why: "SQL databases can do it, and a program that asks for it needs it", Doc: "orders in such scans",
+			field: func(c *Config) field { return boolField{&c.CrossPartitionScan.Ordering} }},
+		{Name: scalar + "active_transaction_management.enabled", Java: "`true`", Doc: "keep count of transactions that are neither committed nor rolled back",
+			field: func(c *Config) field { return boolField{&c.ActiveTransactions.Enabled} }},
+		{Name: scalar + "active_transaction_management.expiration_time_millis", Java: "-1", Doc: "roll an idle one back after it, in milliseconds; negative = never",
+			field: func(c *Config) field { return durationField{&c.ActiveTransactions.Expiration, time.Millisecond} }},
+		{Name: scalar + "active_transaction_management.max_active_transactions", Java: "10000", Doc: "the most of them; 0 or less = no bound",
+			field: func(c *Config) field { return intField{&c.ActiveTransactions.Max, -1 << 31} }},
+
+		{Name: pool + "max_total", Ours: "8 a processor, 16 to 64; SQLite: its own rule", Java: "200", perStorage: true, check: number(1),
+			Why: "sized to the machine: more connections than that only queue in the server", Doc: "the most connections of a storage"},
+		{Name: pool + "min_idle", Ours: "0", Java: "20", perStorage: true, check: number(0),
+			Why: "connections are opened when they are needed", Doc: "connections that are kept open"},
+		{Name: pool + "connection_timeout_millis", Java: "30000", perStorage: true, check: number(0), Doc: "how long a caller waits for a connection, in milliseconds"},
+		{Name: pool + "idle_timeout_millis", Java: "600000", perStorage: true, check: number(0), Doc: "an idle connection is closed after it, in milliseconds"},
+		{Name: pool + "max_lifetime_millis", Java: "1800000", perStorage: true, check: number(0), Doc: "a connection is replaced after it, in milliseconds"},
+		{Name: "scalar.db.jdbc.table_metadata.schema", Ours: "`scalardb`", Java: "`scalardb`", perStorage: true, check: anyText, Doc: "where the table definitions are recorded"},
+		{Name: "scalar.db.jdbc.mysql.variable_key_column_size", Ours: "128", Java: "128", perStorage: true, check: number(64), Doc: "characters or bytes of TEXT and BLOB key columns on MySQL; at least 64. Not used with `jdbc:mariadb:` URLs"},
+	}
+	keys = append(keys, ownKeys()...)
+	for i, k := range keys {
+		if k.Ours == "" && k.field != nil {
+			keys[i].Ours = literal(k.field(Default()).String())
+		}
+	}
+	return keys
+}
+
+// ownKeys are the properties that only this project knows. Whoever needs a new
+// one adds it here: with a field if it is one for the whole program, or with a
+// check and perStorage if the drivers read it from storage.Config.Properties.
+// For one storage of several it is written stillpoint.storages.<name>.<rest>.
+func ownKeys() []Key {
+	return []Key{
+		{Name: stillpoint + "async_commit.backlog", Java: "-", Doc: "the most transactions whose records may be committed later; at that many, a commit does the work itself",
+			field: func(c *Config) field { return intField{&c.Transaction.AsyncBacklog, 1} }},
+		{Name: stillpoint + "collation", Ours: "`refuse`", Java: "-", perStorage: true, check: oneOf("refuse", "accept"),
+			Doc: "`accept` lets `schema create` make tables in a database whose default collation does not tell upper from lower case"},
+	}
+}
+
+func literal(s string) string {
+	switch {
+	case s == "":
+		return ""
+	case s[0] == '-' || '0' <= s[0] && s[0] <= '9':
+		return s
+	}
+	return "`" + s + "`"
+}
+
+func onlyConsensusCommit(s string) error {
+	if s != "consensus-commit" {
+		return fmt.Errorf("%q is not a transaction manager of this program, which knows consensus-commit only. Remove the line or set it to consensus-commit", s)
+	}
+	return nil
+}
