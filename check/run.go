@@ -1,0 +1,392 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/check/internal/extsort"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore/marker"
+	"github.com/stillpoint-db/stillpoint/txn/record"
+)
+
+// Options say how to check.
+type Options struct {
+	Queries   []Query
+	Strict    bool          // see the package comment
+	MaxListed int           // violations of one invariant, and records in doubt, that are listed; all are counted; 0 = 100
+	Memory    int           // bytes of each sort's buffer; 0 = 32 MiB
+	Scratch   string        // folder for what does not fit; "" = the system's temporary folder
+	Skew      time.Duration // how far clocks may be apart; 0 = 5 s
+	// Progress, if not nil, is called now and then with the table being read
+	// and the number of its rows so far, from the goroutine that runs Run.
+	Progress func(table string, rows int64)
+}
+
+const (
+	defaultMaxListed = 100
+	defaultSkew      = 5 * time.Second
+	progressEvery    = 4096
+)
+
+// target is a table being checked.
+type target struct {
+	Table
+	layout *record.Layout
+	report *TableReport
+
+	terms   []term
+	needed  []int // positions of the columns that the terms need
+	scratch []model.Value
+}
+
+// run is one check under way. It is for one goroutine.
+type run struct {
+	src   Source
+	live  Live // nil if the source does not change
+	opts  Options
+	rep   *Report
+	begun time.Time
+
+	targets     []*target
+	coordinator Table
+	facts       *extsort.Sorter // by transaction
+	keys        *extsort.Sorter // by table and key; nil unless write sets are kept
+	eval        *evaluator
+	suspects    []suspect
+
+	moved      bool // a write was seen that is younger than the check
+	violations map[string]int
+	buf, val   []byte
+}
+
+// Run checks a source. An error means that it could not be checked; broken rules
+// are in the report. The classes are those of the source, model.ErrBadArgument
+// for a query about a table or column that is not there, and
+// model.ErrUnavailable for scratch space that is full.
+func Run(ctx context.Context, src Source, opts Options) (*Report, error) {
+	rep, moved, err := once(ctx, src, opts)
+	if err != nil || !rep.Live || moved || !rep.queriesFailed() {
+		return rep, err
+	}
+	// A query failed on a live system where no write was noticed: a deletion
+	// can go by unnoticed, so see whether the same answer comes out again.
+	again, moved, err := once(ctx, src, opts)
+	if err != nil {
+		return again, err
+	}
+	if moved || !slices.Equal(rep.Queries, again.Queries) {
+		again.inconclusive()
+	}
+	return again, nil
+}
+
+func (r *Report) queriesFailed() bool {
+	return slices.ContainsFunc(r.Queries, func(q QueryResult) bool { return q.Status == QueryFailed })
+}
+
+func once(ctx context.Context, src Source, opts Options) (rep *Report, moved bool, err error) {
+	if opts.MaxListed <= 0 {
+		opts.MaxListed = defaultMaxListed
+	}
+	if opts.Skew <= 0 {
+		opts.Skew = defaultSkew
+	}
+	r := &run{src: src, opts: opts, begun: time.Now(), violations: map[string]int{}}
+	r.live, _ = src.(Live)
+	r.rep = &Report{Source: src.Label(), Live: r.live != nil, Strict: opts.Strict, Moment: src.Moment().UTC(),
+		Tables: []TableReport{}, Violations: []Violation{}, InDoubt: []InDoubt{}, Queries: []QueryResult{},
+		Counts: map[string]int64{}, InDoubtCounts: map[Class]int64{},
+		NotApplicable: []string{
+			"V14 (metadata kept in tables of its own) does not apply: no storage here does that",
+			"V15 (indexes kept apart from the rows) does not apply: no storage here does that",
+		}}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.prepare(ctx); err != nil {
+		return nil, false, err
+	}
+	if err := r.read(ctx); err != nil {
+		return nil, false, err
+	}
+	if err := r.compare(ctx); err != nil {
+		return nil, false, err
+	}
+	return r.rep, r.moved, nil
+}
+
+func (r *run) close() error {
+	errs := []error{}
+	for _, s := range []*extsort.Sorter{r.facts, r.keys} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if r.eval != nil {
+		errs = append(errs, r.eval.groups.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare reads the definitions and binds the queries to them.
+func (r *run) prepare(ctx context.Context) error {
+	tables, err := r.src.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if t.Name() == marker.TableName {
+			continue
+		}
+		layout, err := record.NewLayout(t.Table)
+		if err != nil {
+			return err
+		}
+		r.targets = append(r.targets, &target{Table: t, layout: layout})
+		r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage})
+	}
+	for i, t := range r.targets {
+		t.report = &r.rep.Tables[i]
+	}
+	if r.coordinator, err = r.src.Coordinator(ctx); err != nil {
+		return err
+	}
+	if err := record.CheckCoordinatorTable(r.coordinator.Table); err != nil {
+		return err
+	}
+	r.facts = extsort.New(r.opts.Scratch, r.opts.Memory)
+	if r.coordinator.Position(record.WriteSet) >= 0 {
+		r.keys = extsort.New(r.opts.Scratch, r.opts.Memory)
+	}
+	r.eval = newEvaluator(r.opts.Queries, extsort.New(r.opts.Scratch, r.opts.Memory))
+	return r.eval.bind(r.targets)
+}
+
+// read streams every table, the Coordinator's last.
+func (r *run) read(ctx context.Context) error {
+	for i := range r.targets {
+		if err := r.readTable(ctx, i); err != nil {
+			return err
+		}
+	}
+	for _, t := range r.src.Skipped() {
+		if t.Name() == marker.TableName {
+			if err := r.readMarker(ctx, t); err != nil {
+				return err
+			}
+			continue
+		}
+		r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage, Skipped: true})
+	}
+	return r.readCoordinator(ctx)
+}
+
+func (r *run) readTable(ctx context.Context, index int) error {
+	t := r.targets[index]
+	for row, err := range r.src.Rows(ctx, t.Table) {
+		if err != nil {
+			return fmt.Errorf("check %s: %w", t.Name(), err)
+		}
+		if err := r.record(index, row); err != nil {
+			return err
+		}
+		if t.report.Records%progressEvery == 0 {
+			r.progress(t.report.ID, t.report.Records)
+		}
+	}
+	r.progress(t.report.ID, t.report.Records)
+	r.rep.Records += t.report.Records
+	return nil
+}
+
+func (r *run) progress(table string, rows int64) {
+	if r.opts.Progress != nil {
+		r.opts.Progress(table, rows)
+	}
+}
+
+// latest is the latest time that a timestamp may show now.
+func (r *run) latest() int64 {
+	if r.live != nil {
+		return time.Now().Add(r.opts.Skew).UnixMilli()
+	}
+	return r.rep.Moment.Add(r.opts.Skew).UnixMilli()
+}
+
+// see notes a timestamp of a write.
+func (r *run) see(ms int64) {
+	if r.live != nil && ms >= r.begun.Add(-r.opts.Skew).UnixMilli() {
+		r.moved = true
+	}
+}
+
+// record checks one record and notes what has to be compared.
+func (r *run) record(index int, row *model.Row) error {
+	t := r.targets[index]
+	l := t.layout
+	t.report.Records++
+	bad := false
+	for _, f := range checkRecord(l, row, r.latest()) {
+		r.report(f, t.Table, row.Key().String(), l.WriterID(row))
+		bad = bad || f.rule == "V1"
+	}
+	if bad {
+		return nil
+	}
+	r.see(max(l.PreparedAt(row), l.CommittedAt(row)))
+	committed := l.IsCommitted(row)
+	if committed {
+		t.report.Committed++
+		if err := r.eval.row(t, row); err != nil {
+			return err
+		}
+	}
+	if err := r.noteKey(index, row); err != nil {
+		return err
+	}
+	if l.IsImported(row) {
+		t.report.Imported++
+		return nil
+	}
+	f := fact{kind: factCommitted, table: index, key: row.Key(), preparedAt: l.PreparedAt(row), committedAt: l.CommittedAt(row)}
+	if committed {
+		return r.note(l.WriterID(row), &f)
+	}
+	f.kind, f.state, f.rest = factUndecided, l.State(row), t.appendImages(nil, row)
+	if err := r.note(l.WriterID(row), &f); err != nil {
+		return err
+	}
+	at := func(i int) model.Value { return row.Values[i] }
+	if b := at(l.BeforeMeta.TxID); !b.IsNull() {
+		return r.note(b.Str(), &fact{kind: factBefore, table: index, key: row.Key(),
+			preparedAt: at(l.BeforeMeta.PreparedAt).Int64(), committedAt: at(l.BeforeMeta.CommittedAt).Int64()})
+	}
+	return nil
+}
+
+func (r *run) note(id string, f *fact) error {
+	r.buf, r.val = append(r.buf[:0], id...), f.append(r.val[:0])
+	return r.facts.Add(r.buf, r.val)
+}
+
+// readCoordinator checks the Coordinator's rows and notes what they decide.
+func (r *run) readCoordinator(ctx context.Context) error {
+	for row, err := range r.src.Rows(ctx, r.coordinator) {
+		if err != nil {
+			return fmt.Errorf("check %s: %w", r.coordinator.Name(), err)
+		}
+		r.rep.Transactions++
+		id := row.Get(record.TxID).Str()
+		c, findings := checkCoordinatorRow(row, r.latest())
+		for _, f := range findings {
+			r.report(f, r.coordinator, row.Key().String(), id)
+		}
+		if c == nil {
+			continue
+		}
+		r.see(c.At)
+		own := fact{kind: factOwn, state: c.State, at: c.At, hasWriteSet: c.WriteSet != ""}
+		if err := r.note(id, &own); err != nil {
+			return err
+		}
+		own.kind = factListed
+		for _, child := range c.Children {
+			if err := r.note(memberID(id, child), &own); err != nil {
+				return err
+			}
+		}
+		if err := r.noteWriteSet(c); err != nil {
+			return err
+		}
+		if r.rep.Transactions%progressEvery == 0 {
+			r.progress(r.coordinator.Name().String(), r.rep.Transactions)
+		}
+	}
+	r.progress(r.coordinator.Name().String(), r.rep.Transactions)
+	return nil
+}
+
+// readMarker reports a restore that has not been finished.
+func (r *run) readMarker(ctx context.Context, t Table) error {
+	for row, err := range r.src.Rows(ctx, t) {
+		if err != nil {
+			return err
+		}
+		m := marker.Parse(row)
+		r.report(broken("R1", "a restore of backup %s into this database, begun %s, is not finished: run it again before using the data", m.Backup, m.Begun),
+			t, row.Key().String(), "")
+	}
+	return nil
+}
+
+// compare does what needs all facts together, and fills in the end of the report.
+func (r *run) compare(ctx context.Context) error {
+	if err := r.transactions(ctx); err != nil {
+		return err
+	}
+	if r.keys != nil {
+		if err := r.writeSets(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.recheck(ctx); err != nil {
+		return err
+	}
+	results, err := r.eval.answers()
+	if err != nil {
+		return err
+	}
+	r.rep.Queries = results
+	for _, q := range results {
+		if q.Status != QueryFailed {
+			continue
+		}
+		if r.moved {
+			r.rep.inconclusive()
+			continue
+		}
+		r.report(broken("V16", "query %q gives %s instead of %s", q.ID, q.Got, q.Want), Table{}, q.ID, "")
+	}
+	r.rep.Consistent = r.rep.Errors == 0
+	return nil
+}
+
+// inconclusive turns failed queries into undecided ones.
+func (r *Report) inconclusive() {
+	for i := range r.Queries {
+		if r.Queries[i].Status == QueryFailed {
+			r.Queries[i].Status, r.Inconclusive = QueryInconclusive, true
+		}
+	}
+	r.Violations = slices.DeleteFunc(r.Violations, func(v Violation) bool { return v.Invariant == "V16" })
+	r.Errors -= r.Counts["V16"]
+	delete(r.Counts, "V16")
+	r.Consistent = r.Errors == 0
+}
+
+// strictRules become errors with Options.Strict.
+var strictRules = []string{"V3", "V8", "V11", "V12"}
+
+// report counts a finding, and lists it if there is room.
+func (r *run) report(f finding, t Table, key, tx string) {
+	if r.opts.Strict && slices.Contains(strictRules, f.rule) {
+		f.level = Error
+	}
+	if f.level == Error {
+		r.rep.Errors++
+	} else {
+		r.rep.Warnings++
+	}
+	r.rep.Counts[f.rule]++
+	if r.violations[f.rule] >= r.opts.MaxListed {
+		return
+	}
+	r.violations[f.rule]++
+	v := Violation{ID: fmt.Sprintf("%s-%d", f.rule, r.violations[f.rule]), Invariant: f.rule, Level: f.level, Storage: t.Storage, Key: key, Tx: tx, Text: f.text}
+	if t.Table != nil {
+		v.Table = t.Name().String()
+	}
+	r.rep.Violations = append(r.rep.Violations, v)
+}
