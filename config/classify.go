@@ -86,6 +86,9 @@ func (l *loader) judge(e entry, prefix, plain string) {
 // nearest finds the known key that a typing error most likely meant: few
 // letters away, spelt with other separators, or cut short.
 func (l *loader) nearest(key string) string {
+	if len(key) > 200 {
+		return ""
+	}
 	own := strings.HasPrefix(key, stillpoint)
 	trim := func(s string) string { return strings.TrimPrefix(strings.TrimPrefix(s, scalar), stillpoint) }
 	best, bestDist := "", 1+min(3, max(1, len(trim(key))/4))
