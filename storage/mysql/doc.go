@@ -1,0 +1,32 @@
+// Package mysql stores tables in MySQL and MariaDB. Importing it registers the
+// driver "mysql", which serves jdbc:mysql: and jdbc:mariadb: URLs:
+//
+//	import _ "github.com/stillpoint-db/stillpoint/storage/mysql"
+//
+// A namespace is a database of the server, as it is to ScalarDB.
+//
+// # Round trips
+//
+// A Get of one key, a Scan and a Mutate of one mutation are each one prepared
+// statement. A Mutate of several is one flight, too. On MariaDB it is a prepared
+// compound statement that the server runs by itself, with START TRANSACTION,
+// the guards, COMMIT and, when a guard fails, ROLLBACK in it: a client that
+// stops in the middle holds no lock. On MySQL, which has no compound statements
+// outside of stored programs, it is one text of several statements in which a
+// guard that fails raises an error; the text stops there, and the client rolls
+// back in a second trip (or its session ends, which is the same).
+//
+// A statement that a session sees for the first time is prepared first: one more
+// trip, which holds no lock. A Get of several keys is one statement for one
+// table, and one flight for several tables.
+//
+// # Isolation
+//
+// Sessions are READ COMMITTED unless scalar.db.jdbc.isolation_level says
+// otherwise. Every write is guarded by its primary key and sees the latest
+// committed row whatever the level; under REPEATABLE READ a guard that finds no
+// row would lock the gap where it is not, and concurrent inserts into one gap
+// deadlock. Reads are single statements outside of transactions and therefore
+// always fresh. Where the server writes its binary log as statements, which
+// allows no READ COMMITTED, sessions are REPEATABLE READ.
+package mysql

@@ -1,0 +1,108 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
+)
+
+// maxPlaceholders is the most that the protocol has in one prepared statement.
+const maxPlaceholders = 65535
+
+// Mutate implements storage.Storage.
+func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
+	if err := s.dialect.CheckBatch(&batch); err != nil {
+		return err
+	}
+	if len(batch.Mutations) == 0 {
+		return nil
+	}
+	if !batch.Deadline.IsZero() {
+		if !time.Now().Before(batch.Deadline) {
+			return storage.UnavailableError(s.cfg.Name, context.DeadlineExceeded)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, batch.Deadline)
+		defer cancel()
+	}
+	for try := 0; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return storage.UnavailableError(s.cfg.Name, err)
+		}
+		ses, err := s.lend(ctx)
+		if err != nil {
+			return err
+		}
+		sent, err := s.mutate(ctx, ses, batch.Mutations)
+		lost := ses.broken
+		s.giveBack(ctx, ses)
+		if err == nil {
+			return nil
+		}
+		if sent || !lost || ctx.Err() != nil || try == 2 {
+			return s.writeError(err, sent)
+		}
+		s.pool.dropIdle()
+	}
+}
+
+// mutate applies a batch in one session. sent tells of an error whether the
+// server may have begun; *storage.ConditionError and other errors of package
+// model are final.
+func (s *Store) mutate(ctx context.Context, ses *session, ms []storage.Mutation) (sent bool, err error) {
+	if len(ms) == 1 {
+		return s.mutateOne(ctx, ses, &ms[0])
+	}
+	placeholders := 0
+	for i := range ms {
+		placeholders += ms[i].Table.KeyLen() + len(ms[i].Set) + len(ms[i].Guard.Conditions)
+	}
+	if !s.server.mariadb {
+		return s.mutateText(ctx, ses, ms)
+	}
+	return s.mutateCompound(ctx, ses, ms, placeholders)
+}
+
+// mutateOne is one statement that commits itself.
+func (s *Store) mutateOne(ctx context.Context, ses *session, m *storage.Mutation) (sent bool, err error) {
+	st := s.builder.Mutation(m)
+	var space [32]model.Value
+	values := st.AppendArgs(space[:0], m)
+	var n int64
+	if st.Query {
+		n, err = s.count(ctx, ses, st, values)
+		sent = false // a query changes nothing
+	} else {
+		n, sent, err = ses.exec(ctx, st.SQL, values)
+	}
+	switch {
+	case err == nil && st.Holds(n):
+		return true, nil
+	case err == nil, st.Insert && errorNumber(err) == errDuplicate:
+		return true, &storage.ConditionError{Mutation: *m}
+	}
+	return sent, err
+}
+
+// count runs the query of a check and counts its rows.
+func (s *Store) count(ctx context.Context, ses *session, st *sqldb.Statement, values []model.Value) (n int64, err error) {
+	rows, err := ses.query(ctx, st.SQL, values)
+	if err != nil {
+		return 0, err
+	}
+	var dest [1]driver.Value
+	for {
+		if err := rows.Next(dest[:]); errors.Is(err, io.EOF) {
+			return n, ses.finish(rows, nil)
+		} else if err != nil {
+			return 0, ses.finish(rows, err)
+		}
+		n++
+	}
+}
