@@ -79,8 +79,8 @@ type Transaction struct {
 	// AsyncCommit, AsyncRollback: Commit and Rollback return when the outcome
 	// is decided; the records follow in the background.
 	AsyncCommit, AsyncRollback bool
-	// AsyncBacklog is the most transactions whose records may be waiting in
-	// the background; at that many, Commit does the work itself.
+	// AsyncBacklog is the most records that may wait to be settled in the
+	// background; a commit that finds it full settles its own first.
 	AsyncBacklog int
 
 	// OmitReadOnlyState: a transaction that wrote nothing leaves no row in the
@@ -128,7 +128,7 @@ func Default() *Config {
 			OnePhaseCommit:          true,
 			AsyncCommit:             true,
 			AsyncRollback:           true,
-			AsyncBacklog:            256,
+			AsyncBacklog:            1024,
 			OmitReadOnlyState:       true,
 		},
 		ActiveTransactions: ActiveTransactions{Enabled: true, Expiration: -time.Millisecond, Max: 10000},

@@ -115,11 +115,11 @@ func Keys() []Key {
 
 		{Name: pool + "max_total", Ours: "8 a processor, 16 to 64; SQLite: its own rule", Java: "200", perStorage: true, check: number(1),
 			Why: "sized to the machine: more connections than that only queue in the server", Doc: "the most connections of a storage"},
-		{Name: pool + "min_idle", Ours: "0", Java: "20", perStorage: true, check: number(0),
-			Why: "connections are opened when they are needed", Doc: "connections that are kept open"},
-		{Name: pool + "connection_timeout_millis", Java: "30000", perStorage: true, check: number(0), Doc: "how long a caller waits for a connection, in milliseconds"},
-		{Name: pool + "idle_timeout_millis", Java: "600000", perStorage: true, check: number(0), Doc: "an idle connection is closed after it, in milliseconds"},
-		{Name: pool + "max_lifetime_millis", Java: "1800000", perStorage: true, check: number(0), Doc: "a connection is replaced after it, in milliseconds"},
+		{Name: pool + "max_idle", Ours: "as `max_total`", Java: "ignored since 3.9", perStorage: true, check: number(0),
+			Why: "an idle connection costs little, a new one several round trips", Doc: "MySQL and MariaDB: connections that stay open when nobody needs them"},
+		{Name: "scalar.db.jdbc.isolation_level", Ours: "MySQL and MariaDB: `READ_COMMITTED`; PostgreSQL: the server's", Java: "the server's", perStorage: true,
+			check: oneOf("READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"),
+			Why:   "the protocol needs no more, and more means waiting", Doc: "isolation of the database's own transactions. Nothing to do with that of ours; not used by SQLite"},
 		{Name: "scalar.db.jdbc.table_metadata.schema", Ours: "`scalardb`", Java: "`scalardb`", perStorage: true, check: anyText, Doc: "where the table definitions are recorded"},
 		{Name: "scalar.db.jdbc.mysql.variable_key_column_size", Ours: "128", Java: "128", perStorage: true, check: number(64), Doc: "characters or bytes of TEXT and BLOB key columns on MySQL; at least 64. Not used with `jdbc:mariadb:` URLs"},
 	}
@@ -138,10 +138,10 @@ func Keys() []Key {
 // For one storage of several it is written stillpoint.storages.<name>.<rest>.
 func ownKeys() []Key {
 	return []Key{
-		{Name: stillpoint + "async_commit.backlog", Java: "-", Doc: "the most transactions whose records may be committed later; at that many, a commit does the work itself",
+		{Name: stillpoint + "async_commit.backlog", Java: "-", Doc: "the most records that may wait to be committed in the background; at that many, a commit does its own before it answers",
 			field: func(c *Config) field { return intField{&c.Transaction.AsyncBacklog, 1} }},
-		{Name: stillpoint + "collation", Ours: "`refuse`", Java: "-", perStorage: true, check: oneOf("refuse", "accept"),
-			Doc: "`accept` lets `schema create` make tables in a database whose default collation does not tell upper from lower case"},
+		{Name: stillpoint + "collation", Ours: "not accepted", Java: "-", perStorage: true, check: exactly("accept"),
+			Doc: "MySQL and MariaDB: `accept` lets `schema create` make tables in a database whose default collation does not tell upper from lower case"},
 	}
 }
 

@@ -135,7 +135,7 @@ func TestWrongFilesAreRefusedWithTheLineAndTheWayOut(t *testing.T) {
 		{one + "scalar.db.jdbc.connection_pool.max_totl=3", "did you mean scalar.db.jdbc.connection_pool.max_total?"},
 		{one + "stillpoint.colation=accept", "did you mean stillpoint.collation?"},
 		{one + "stillpoint.speed=11", "prod.properties:3: stillpoint.speed is not a known property; those that begin with stillpoint. are stillpoint.async_commit.backlog"},
-		{one + "stillpoint.collation=maybe", `prod.properties:3: stillpoint.collation: "maybe" is none of refuse, accept`},
+		{one + "stillpoint.collation=maybe", `prod.properties:3: stillpoint.collation: "maybe" is not accept, the only value there is`},
 		{one + "scalar.db.consensus_commit.isolation_level=CHAOS", `"CHAOS" is not an isolation level`},
 		{one + "scalar.db.consensus_commit.async_commit.enabled=yes", `"yes" is neither true nor false`},
 		{one + "scalar.db.scan_fetch_size=0", "0 is less than 1"},
@@ -161,7 +161,7 @@ func TestWrongFilesAreRefusedWithTheLineAndTheWayOut(t *testing.T) {
 		{several + "scalar.db.multi_storage.storages.mi.storage=jdbc", `there is no storage "mi"`},
 		{several + "scalar.db.multi_storage.storages.my.user_name=x", "did you mean scalar.db.multi_storage.storages.my.username?"},
 		{several + "stillpoint.storages.my.colation=accept", "did you mean stillpoint.storages.my.collation?"},
-		{several + "scalar.db.multi_storage.storages.pg.jdbc.connection_pool.min_idle=-1", "-1 is less than 0"},
+		{several + "scalar.db.multi_storage.storages.pg.jdbc.connection_pool.max_idle=-1", "-1 is less than 0"},
 	} {
 		_, err := config.Parse("prod.properties", []byte(c.text))
 		switch {

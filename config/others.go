@@ -14,9 +14,11 @@ var ignored = map[string]string{
 	cc + "coordinator.group_commit.metrics_monitor_log_enabled":               noGroups,
 	scalar + "attribute_propagation.enabled":                                  "operations have no attributes",
 	scalar + "system_namespace_name":                                          "it belongs to Cassandra",
-	pool + "max_idle":                                                         "ScalarDB itself ignores it",
+	pool + "min_idle":                                                         openLater,
+	pool + "connection_timeout_millis":                                        "a caller waits for a connection as long as its context lets it",
+	pool + "idle_timeout_millis":                                              openLater,
+	pool + "max_lifetime_millis":                                              openLater,
 	pool + "keepalive_time_millis":                                            "connections are checked when they are used",
-	"scalar.db.jdbc.isolation_level":                                          "the storages choose the isolation that each statement needs",
 	"scalar.db.jdbc.prepared_statements_pool.enabled":                         "statements are always prepared once a connection",
 	"scalar.db.jdbc.prepared_statements_pool.max_open":                        "statements are always prepared once a connection",
 	"scalar.db.jdbc.table_metadata.connection_pool.min_idle":                  onePool,
@@ -36,8 +38,9 @@ var ignored = map[string]string{
 }
 
 const (
-	noGroups = "commits are not grouped here; the groups of other managers are understood"
-	onePool  = "one pool serves data and definitions"
+	noGroups  = "commits are not grouped here; the groups of other managers are understood"
+	openLater = "connections are opened when they are needed, and kept while they work"
+	onePool   = "one pool serves data and definitions"
 )
 
 // others are the beginnings of properties that belong to other ScalarDB

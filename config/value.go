@@ -116,6 +116,16 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
+// exactly makes a check of a text that may be one word only.
+func exactly(word string) func(string) error {
+	return func(s string) error {
+		if s != word {
+			return fmt.Errorf("%q is not %s, the only value there is", s, word)
+		}
+		return nil
+	}
+}
+
 func number(least int) func(string) error {
 	return func(s string) error {
 		_, err := parseInt(s, least)
