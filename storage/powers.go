@@ -174,6 +174,9 @@ type Inspection struct {
 	// their URLs say.
 	Identity string
 	Bytes    int64 // of the tables together; -1 = unknown
+	// ScratchBytes is what a snapshot of the tables stages in
+	// SnapshotOptions.Scratch; 0 = nothing.
+	ScratchBytes int64
 	Tables   []TableInfo
 	Findings []Finding
 }
