@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,15 +28,20 @@ const (
 
 	defaultConnectTimeout = 10 * time.Second
 	defaultPort           = 5432
-	ownApplication        = "stillpoint/" // begins the mark of our sessions
 )
+
+// ownMark is what application_name of every session of this process ends in.
+var ownMark = sync.OnceValue(func() string {
+	var random [6]byte
+	_, _ = rand.Read(random[:])
+	return "stillpoint/" + hex.EncodeToString(random[:])
+})
 
 // settings is what a Config comes to.
 type settings struct {
 	pg       *pgconn.Config
 	url      sqldb.URL
 	endpoint string // for people
-	mark     string // in application_name of all our sessions
 	size     int    // of the pool
 	metadata string
 }
@@ -67,10 +73,7 @@ func parseConfig(cfg storage.Config) (*settings, error) {
 		}
 		p.server["default_transaction_isolation"] = level
 	}
-	var random [6]byte
-	_, _ = rand.Read(random[:])
-	s.mark = ownApplication + hex.EncodeToString(random[:])
-	if s.pg, err = p.build(cfg, s.mark); err != nil {
+	if s.pg, err = p.build(cfg, ownMark()); err != nil {
 		return nil, err
 	}
 	var hosts []string

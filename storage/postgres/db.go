@@ -28,7 +28,6 @@ type db struct {
 	name     string
 	user     string
 	endpoint string
-	mark     string
 	log      *slog.Logger
 	pool     *pool
 	single   *sqldb.Builder // texts whose guards are told by a count of rows
@@ -38,7 +37,11 @@ type db struct {
 }
 
 var (
-	_ storage.Storage = (*db)(nil)
+	_ storage.Storage     = (*db)(nil)
+	_ storage.Fencer      = (*db)(nil)
+	_ storage.Snapshotter = (*db)(nil)
+	_ storage.Loader      = (*db)(nil)
+	_ storage.Inspector   = (*db)(nil)
 )
 
 func open(ctx context.Context, cfg storage.Config) (*db, error) {
@@ -50,7 +53,7 @@ func open(ctx context.Context, cfg storage.Config) (*db, error) {
 		return nil, &model.Error{Class: model.ErrBadArgument, Op: "open storage", Subject: "\"" + cfg.Name + "\"", Err: err}
 	}
 	one, many := dialects()
-	d := &db{name: cfg.Name, user: s.pg.User, endpoint: s.endpoint, mark: s.mark, log: cfg.Logger, pool: newPool(s.pg, s.size),
+	d := &db{name: cfg.Name, user: s.pg.User, endpoint: s.endpoint, log: cfg.Logger, pool: newPool(s.pg, s.size),
 		single: sqldb.NewBuilder(one), batch: sqldb.NewBuilder(many)}
 	d.admin = sqldb.NewAdmin(one, s.metadata, executor{db: d})
 	c, err := d.pool.acquire(ctx) // the server answered the settings of the session
@@ -85,7 +88,8 @@ func (d *db) Name() string { return d.name }
 
 // Capabilities implements storage.Storage.
 func (d *db) Capabilities(model.TableName) storage.Capabilities {
-	return storage.Capabilities{Engine: "PostgreSQL", BatchedReads: true, CopyColumns: true, LockedChecks: true, AtomicScan: true}
+	return storage.Capabilities{Engine: "PostgreSQL", BatchedReads: true, CopyColumns: true, LockedChecks: true, AtomicScan: true,
+		Snapshots: true, Fences: true, Loads: true}
 }
 
 // Unit implements storage.Storage: the whole database is one.

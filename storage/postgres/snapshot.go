@@ -1,0 +1,186 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
+)
+
+// beginSnapshot opens a transaction whose snapshot is not taken yet: LOCK TABLE,
+// which follows, takes none, the first query does. The limits that an operator
+// may have set for ordinary sessions must not end it, and row security must fail
+// it rather than hide rows.
+const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '2s'; SET LOCAL row_security = off"
+
+// PrepareSnapshot implements storage.Snapshotter. Every session locks the tables
+// in ACCESS SHARE mode before the snapshot exists: PostgreSQL shows a snapshot an
+// empty table where TRUNCATE or a rewrite came between snapshot and lock. The
+// workers lock too, at once, so that none of them ever waits behind a DDL
+// statement that waits for another of them.
+func (d *db) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOptions) (storage.Snapshot, error) {
+	return d.prepareSnapshot(ctx, opts, true)
+}
+
+// prepareSnapshot can leave the locks out, for the test of what they are for.
+func (d *db) prepareSnapshot(ctx context.Context, opts storage.SnapshotOptions, lock bool) (_ *snapshot, err error) {
+	tables := slices.Clone(opts.Tables)
+	slices.SortFunc(tables, model.TableName.Compare)
+	tables = slices.Compact(tables)
+	p := &snapshot{db: d, tables: tables, workers: make(chan *session, max(1, opts.Readers))}
+	defer func() {
+		if err != nil {
+			_ = p.Close()
+		}
+	}()
+	begin := beginSnapshot
+	if lock && len(tables) > 0 {
+		begin += "; LOCK TABLE " + d.tableList(tables) + " IN ACCESS SHARE MODE"
+	}
+	for i := range cap(p.workers) + 1 {
+		s, err := d.pool.connect(ctx)
+		if err != nil {
+			return nil, d.notSent(err)
+		}
+		p.all = append(p.all, s)
+		if _, err := s.pg.Exec(ctx, begin).ReadAll(); err != nil {
+			return nil, d.snapshotError(ctx, tables, err)
+		}
+		if i == 0 {
+			p.leader = s
+		}
+	}
+	if p.noted, err = d.definitions(ctx, tables); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (d *db) snapshotError(ctx context.Context, tables []model.TableName, err error) error {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok:
+		return d.notSent(err)
+	case pgErr.Code == codeLockTimeout || pgErr.Code == codeDeadlock:
+		busy := &storage.FenceBusyError{Storage: d.name, Err: err}
+		busy.Table, busy.Holders = d.holders(ctx, tables, "'AccessExclusiveLock'")
+		return busy
+	case pgErr.Code == codeNoRight:
+		return &model.Error{Class: model.ErrRefused, Op: "read storage", Subject: fmt.Sprintf("%q", d.name), Err: err, Hint: d.grant("SELECT", tables)}
+	}
+	return d.serverError(pgErr)
+}
+
+// definitions describes each table as the catalogue has it now: identity, files
+// and columns, of its partitions too.
+func (d *db) definitions(ctx context.Context, tables []model.TableName) (map[model.TableName]string, error) {
+	s, err := d.pool.acquire(ctx)
+	if err != nil {
+		return nil, d.notSent(err)
+	}
+	defer d.pool.release(s)
+	rows, err := d.query(ctx, s, `WITH RECURSIVE part(root, oid) AS (
+			SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+				WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+			UNION SELECT part.root, i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid)
+		SELECT n.nspname, r.relname, string_agg(p.oid || ' ' || c.relkind || ' ' || coalesce(pg_relation_filenode(p.oid), 0) || ' ' ||
+			(SELECT coalesce(string_agg(a.attname || ' ' || a.atttypid || ' ' || a.atttypmod || ' ' || a.attnum, ',' ORDER BY a.attnum), '')
+				FROM pg_attribute a WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped), E'\n' ORDER BY p.oid)
+		FROM part p JOIN pg_class c ON c.oid = p.oid JOIN pg_class r ON r.oid = p.root JOIN pg_namespace n ON n.oid = r.relnamespace
+		GROUP BY 1, 2`, namespaceArray(tables), nameArray(tables))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[model.TableName]string, len(rows))
+	for _, r := range rows {
+		out[model.TableName{Namespace: r[0], Name: r[1]}] = r[2]
+	}
+	return out, nil
+}
+
+// snapshot is one exported snapshot that a leader holds and workers share.
+type snapshot struct {
+	db      *db
+	tables  []model.TableName
+	noted   map[model.TableName]string
+	all     []*session
+	leader  *session
+	id      string        // of the exported snapshot
+	workers chan *session // those that nobody reads with now
+	closing sync.Once
+}
+
+// Open implements storage.Snapshot: one round trip.
+func (p *snapshot) Open(ctx context.Context) error {
+	rows, err := p.db.query(ctx, p.leader, "SELECT pg_export_snapshot()")
+	if err != nil {
+		return err
+	}
+	p.id = rows[0][0]
+	return nil
+}
+
+// Detach implements storage.Snapshot: the workers take the leader's snapshot
+// over, which they can as long as its transaction lasts.
+func (p *snapshot) Detach(ctx context.Context) error {
+	for _, s := range p.all[1:] {
+		if err := p.db.run(ctx, s, "SET TRANSACTION SNAPSHOT '"+p.id+"'"); err != nil {
+			return err
+		}
+		p.workers <- s
+	}
+	return nil
+}
+
+// Table implements storage.Snapshot.
+func (p *snapshot) Table(ctx context.Context, name model.TableName) (*model.Table, error) {
+	meta := sqldb.Metadata{D: p.db.single.Dialect(), Namespace: p.db.admin.Meta.Namespace}
+	ex := executor{db: p.db, tx: p.leader}
+	rows, err := ex.Query(ctx, meta.Select(), name.String())
+	if err != nil {
+		if ex.IsMissing(err) {
+			return nil, sqldb.NoTable(name)
+		}
+		return nil, err
+	}
+	return meta.Decode(name, rows)
+}
+
+// Verify implements storage.Snapshot. With the locks held nothing can have
+// happened; it is checked all the same, and that the locks were held.
+func (p *snapshot) Verify(ctx context.Context) error {
+	torn := func(format string, args ...any) error {
+		return &model.Error{Class: model.ErrInconsistent, Op: "snapshot of storage", Subject: fmt.Sprintf("%q", p.db.name),
+			Detail: fmt.Sprintf(format, args...), Hint: "Take it again while nobody changes the schema."}
+	}
+	if err := p.db.run(ctx, p.leader, "SELECT 1"); err != nil || p.leader.pg.TxStatus() != 'T' {
+		return torn("the session that kept the tables as they were has ended")
+	}
+	now, err := p.db.definitions(ctx, p.tables)
+	if err != nil {
+		return err
+	}
+	for _, t := range p.tables {
+		if now[t] != p.noted[t] {
+			return torn("table %s was truncated, rewritten, redefined or dropped meanwhile", t)
+		}
+	}
+	return nil
+}
+
+// Close implements storage.Snapshot.
+func (p *snapshot) Close() error {
+	p.closing.Do(func() {
+		for _, s := range p.all {
+			s.close()
+		}
+	})
+	return nil
+}
