@@ -109,10 +109,13 @@ func (s *Storage) Thaw() {
 	s.thaw = make(chan struct{})
 }
 
-// Close waits for calls that are delivered late and closes the storage that is
+// Wait waits for writes that are delivered late.
+func (s *Storage) Wait() { s.late.Wait() }
+
+// Close waits for writes that are delivered late and closes the storage that is
 // wrapped.
 func (s *Storage) Close() error {
-	s.late.Wait()
+	s.Wait()
 	return s.Storage.Close()
 }
 
