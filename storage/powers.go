@@ -204,6 +204,17 @@ func (s Severity) String() string { return [...]string{"info", "warning", "block
 // MarshalText implements encoding.TextMarshaler.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for v := Info; v <= Blocker; v++ {
+		if v.String() == string(text) {
+			*s = v
+			return nil
+		}
+	}
+	return model.Errorf(model.ErrBadArgument, "%q is not a severity", text)
+}
+
 // Finding is one thing that an operator should know.
 type Finding struct {
 	Code     string   `json:"code"` // stable, for scripts: "not-transactional", "missing-right", …
