@@ -1,0 +1,282 @@
+package txn
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// background settles records of decided transactions behind their answers. Its
+// goroutines live only while there is work. Writes of several transactions that
+// came together while others were on their way go in one call.
+//
+// Each write is guarded by "still prepared by that transaction": it may be lost,
+// come late or twice without harm, because whoever meets the record next does
+// the same.
+type background struct {
+	m      *Manager
+	ctx    context.Context // ends when close gives up waiting
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	queue   []job
+	waiting int             // writes in queue and tasks not begun
+	running int             // goroutines
+	idle    []chan struct{} // closed when nothing runs
+	closed  bool
+}
+
+// job is some records to settle.
+type job struct {
+	writes []storage.Mutation
+	done   *wait
+}
+
+// wait is the end of a job. err may be read once done is closed.
+type wait struct {
+	done chan struct{}
+	err  error
+}
+
+func newWait() *wait { return &wait{done: make(chan struct{})} }
+
+const (
+	settlers      = 4   // goroutines at once
+	settleBatch   = 128 // writes in one call
+	settleTimeout = 30 * time.Second
+)
+
+func newBackground(m *Manager) *background {
+	b := &background{m: m}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// settle takes over writes, unless too much is waiting already or the manager is
+// closed: then it does them before it returns. The returned wait ends when they
+// are done. prepare, if not nil, is called with the wait before anything begins.
+func (b *background) settle(ctx context.Context, writes []storage.Mutation, prepare func(*wait)) *wait {
+	w := newWait()
+	if prepare != nil {
+		prepare(w)
+	}
+	b.mu.Lock()
+	if b.closed || b.waiting+len(writes) > b.m.opts.Backlog {
+		b.mu.Unlock()
+		w.err = b.write(ctx, writes)
+		close(w.done)
+		return w
+	}
+	b.waiting += len(writes)
+	b.queue = append(b.queue, job{writes, w})
+	if b.running < settlers {
+		b.running++
+		go b.work()
+	}
+	b.mu.Unlock()
+	return w
+}
+
+// do runs f behind the answer, or tells that it will not.
+func (b *background) do(f func(context.Context) error) (*wait, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.waiting >= b.m.opts.Backlog {
+		return nil, false
+	}
+	w := newWait()
+	b.running++
+	b.waiting++
+	go func() {
+		defer b.leave(1)
+		ctx, cancel := context.WithTimeout(b.ctx, settleTimeout)
+		defer cancel()
+		w.err = f(ctx)
+		close(w.done)
+	}()
+	return w, true
+}
+
+// work settles until nothing is left.
+func (b *background) work() {
+	for {
+		b.mu.Lock()
+		n := 0
+		var jobs []job
+		for _, j := range b.queue {
+			if n > 0 && n+len(j.writes) > settleBatch {
+				break
+			}
+			jobs, n = append(jobs, j), n+len(j.writes)
+		}
+		if len(jobs) == 0 {
+			b.mu.Unlock()
+			b.leave(0)
+			return
+		}
+		b.queue = slices.Delete(b.queue, 0, len(jobs))
+		b.mu.Unlock()
+		b.run(jobs)
+		b.mu.Lock()
+		b.waiting -= n
+		b.mu.Unlock()
+	}
+}
+
+func (b *background) leave(done int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting -= done
+	b.running--
+	// A job that came between the last look and here has its own goroutine,
+	// or is taken over now.
+	if len(b.queue) > 0 && b.running < settlers {
+		b.running++
+		go b.work()
+		return
+	}
+	if b.running == 0 {
+		for _, c := range b.idle {
+			close(c)
+		}
+		b.idle = nil
+	}
+}
+
+func (b *background) run(jobs []job) {
+	ctx, cancel := context.WithTimeout(b.ctx, settleTimeout)
+	defer cancel()
+	var writes []storage.Mutation
+	if len(jobs) == 1 {
+		writes = jobs[0].writes
+	} else {
+		for _, j := range jobs {
+			writes = append(writes, j.writes...)
+		}
+	}
+	err := b.write(ctx, writes)
+	for _, j := range jobs {
+		j.done.err = err
+		close(j.done.done)
+	}
+}
+
+// write applies writes of any transactions, each by its own guard, in as few
+// calls as there are atomic units. It goes on after an error and returns the
+// first one; a write whose guard does not hold has been done by somebody else.
+func (b *background) write(ctx context.Context, writes []storage.Mutation) error {
+	var first error
+	for len(writes) > 0 {
+		batch, rest := b.nextBatch(writes)
+		writes = rest
+		failpoint.Here("txn.settle.before")
+		if err := b.writeBatch(ctx, batch); err != nil {
+			b.m.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "records of decided transactions are left to be settled by their next reader",
+				slog.Int("records", len(batch)), slog.Any("error", err))
+			first = cmp.Or(first, err)
+		}
+		failpoint.Here("txn.settle.after")
+	}
+	return first
+}
+
+// nextBatch takes the writes of the first one's unit, in the order in which all
+// writers touch records, no key twice.
+func (b *background) nextBatch(writes []storage.Mutation) (batch, rest []storage.Mutation) {
+	store := b.m.store
+	unit := store.Unit(writes[0].Table.Name(), writes[0].Key)
+	limit := settleBatch
+	if most := store.Capabilities(writes[0].Table.Name()).MaxMutations; most > 0 {
+		limit = min(limit, most)
+	}
+	for _, w := range writes {
+		if store.Unit(w.Table.Name(), w.Key) == unit && len(batch) < limit {
+			batch = append(batch, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	slices.SortStableFunc(batch, compareMutations)
+	kept := batch[:0:len(batch)]
+	for i, w := range batch {
+		if i > 0 && len(kept) > 0 && compareMutations(kept[len(kept)-1], w) == 0 {
+			rest = append(rest, w)
+			continue
+		}
+		kept = append(kept, w)
+	}
+	return kept, rest
+}
+
+// compareMutations is the order in which all writers touch records.
+func compareMutations(a, b storage.Mutation) int {
+	if c := a.Table.Name().Compare(b.Table.Name()); c != 0 {
+		return c
+	}
+	return a.Key.Compare(b.Key)
+}
+
+// writeBatch applies one unit's writes, leaving out those that turn out to be
+// done.
+func (b *background) writeBatch(ctx context.Context, batch []storage.Mutation) error {
+	for tries := 0; len(batch) > 0; {
+		err := b.m.store.Mutate(ctx, storage.Batch{Mutations: batch})
+		switch storage.OutcomeOf(err) {
+		case storage.Applied:
+			return nil
+		case storage.Refused:
+			return err
+		case storage.ConditionFailed:
+			var c *storage.ConditionError
+			if !errors.As(err, &c) || c.Index < 0 || c.Index >= len(batch) {
+				return err
+			}
+			batch = slices.Delete(slices.Clone(batch), c.Index, c.Index+1)
+			continue
+		}
+		// Not applied, or unknown: the guards make it safe to try again.
+		if tries++; tries == attempts || b.m.opts.Sleep(ctx, pause(tries-1)) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush waits until nothing is waiting and nothing runs.
+func (b *background) flush(ctx context.Context) error {
+	b.mu.Lock()
+	if b.running == 0 {
+		b.mu.Unlock()
+		return nil
+	}
+	c := make(chan struct{})
+	b.idle = append(b.idle, c)
+	b.mu.Unlock()
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return &model.Error{Class: model.ErrUnavailable, Op: "wait for records to be settled", Err: context.Cause(ctx)}
+	}
+}
+
+func (b *background) close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	err := b.flush(ctx)
+	b.cancel()
+	if err != nil {
+		// What runs ends soon, its context being over.
+		_ = b.flush(context.WithoutCancel(ctx))
+	}
+	return err
+}

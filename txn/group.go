@@ -1,0 +1,146 @@
+package txn
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// group is written records that one storage call can hold: one atomic unit.
+type group struct {
+	unit    storage.Unit
+	entries []*entry
+	most    int // mutations in one call; 0 = no limit
+	outcome storage.Outcome
+	err     error
+}
+
+// room tells whether n more mutations fit into the group's call.
+func (g *group) room(n int) bool { return g.most == 0 || len(g.entries)+n <= g.most }
+
+// written lists the entries with a write, in the order in which all writers
+// touch records.
+func (tx *Tx) written() []*entry {
+	out := make([]*entry, 0, tx.writes)
+	for _, e := range tx.entries.list {
+		if e.kind != writeNone {
+			out = append(out, e)
+		}
+	}
+	if len(out) > 1 {
+		slices.SortFunc(out, compareEntries)
+	}
+	return out
+}
+
+func compareEntries(a, b *entry) int {
+	if c := a.table.User.Name().Compare(b.table.User.Name()); c != 0 {
+		return c
+	}
+	return a.key.Compare(b.key)
+}
+
+// groups divides entries into atomic units, each no larger than its storage
+// takes, keeping their order.
+func (m *Manager) groups(written []*entry) []*group {
+	var out []*group
+	for _, e := range written {
+		unit := m.store.Unit(e.table.Physical.Name(), e.key)
+		most := e.table.caps.MaxMutations
+		var home *group
+		for _, g := range out {
+			if g.unit == unit && g.room(1) {
+				home = g
+				break
+			}
+		}
+		if home == nil {
+			home = &group{unit: unit, most: most}
+			out = append(out, home)
+		}
+		home.entries = append(home.entries, e)
+	}
+	return out
+}
+
+// batch makes the mutations of a group.
+func (g *group) batch(make func(*entry) storage.Mutation) []storage.Mutation {
+	out := mutations(len(g.entries))
+	for _, e := range g.entries {
+		out = append(out, make(e))
+	}
+	return out
+}
+
+func mutations(n int) []storage.Mutation { return make([]storage.Mutation, 0, n+1) }
+
+// insertSorted puts a mutation at its place in the order in which all writers
+// touch records, and tells which.
+func insertSorted(batch []storage.Mutation, m storage.Mutation) ([]storage.Mutation, int) {
+	at, _ := slices.BinarySearchFunc(batch, m, compareMutations)
+	return slices.Insert(batch, at, m), at
+}
+
+// failedAt tells which mutation's guard an error says did not hold; -1 if it
+// does not say.
+func failedAt(err error) int {
+	if c, ok := errors.AsType[*storage.ConditionError](err); ok {
+		return c.Index
+	}
+	return -1
+}
+
+// parallel calls f for 0 … n-1, some at once, and waits for all.
+func (m *Manager) parallel(n int, f func(int)) {
+	if n == 1 {
+		f(0)
+		return
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, m.opts.Parallelism)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
+
+// lockedChecks makes the mutations by which a Serializable transaction's
+// deciding call holds every record that was read and not written still, so that
+// nothing else has to be validated. It tells false if that cannot be done: for
+// scans, for records that are not there, and for records of other units. Lower
+// levels need none.
+func (tx *Tx) lockedChecks(unit storage.Unit) ([]storage.Mutation, bool) {
+	if tx.iso != Serializable {
+		return nil, true
+	}
+	if len(tx.scans) > 0 {
+		return nil, false
+	}
+	var checks []storage.Mutation
+	for _, e := range tx.entries.list {
+		switch {
+		case e.kind == writeDelete && e.base == nil:
+			return nil, false // nothing to lock
+		case e.kind != writeNone || !e.known:
+			continue
+		case e.base == nil || !e.table.caps.LockedChecks || tx.m.store.Unit(e.table.Physical.Name(), e.key) != unit:
+			return nil, false
+		}
+		checks = append(checks, e.check())
+	}
+	return checks, true
+}
+
+// withChecks adds checks to a batch, each at its place.
+func withChecks(batch, checks []storage.Mutation) []storage.Mutation {
+	for _, c := range checks {
+		batch, _ = insertSorted(batch, c)
+	}
+	return batch
+}

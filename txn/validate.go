@@ -1,0 +1,143 @@
+package txn
+
+import (
+	"context"
+	"slices"
+
+	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/internal/mutant"
+)
+
+// mustValidate tells whether what was read has to be read again: under
+// Serializable, except for a transaction that is one read by key and nothing
+// else. Records that are written are guarded by their writes.
+func (tx *Tx) mustValidate() bool {
+	if tx.iso != Serializable {
+		return false
+	}
+	if len(tx.scans) > 0 {
+		return true
+	}
+	if tx.writes == 0 && tx.gets <= 1 {
+		return false
+	}
+	return slices.ContainsFunc(tx.entries.list, needsValidation)
+}
+
+func needsValidation(e *entry) bool { return e.known && e.byKey && e.kind == writeNone }
+
+// validate reads again what the transaction has read, and fails if it is not the
+// same. Its own records are prepared by then, so that of two transactions that
+// each read what the other writes at least one sees the other.
+func (tx *Tx) validate(ctx context.Context) error {
+	if mutant.On("txn.skip-validation") {
+		return nil
+	}
+	failpoint.Here("txn.validate")
+	var keys []fetched
+	for _, e := range tx.entries.list {
+		if needsValidation(e) {
+			keys = append(keys, fetched{table: e.table, key: e.key, entry: e})
+		}
+	}
+	tasks := len(tx.scans)
+	if len(keys) > 0 {
+		tasks++
+	}
+	errs := make([]error, tasks)
+	tx.m.parallel(tasks, func(i int) {
+		if i < len(tx.scans) {
+			errs[i] = tx.validateScan(ctx, tx.scans[i])
+			return
+		}
+		errs[i] = tx.validateKeys(ctx, keys)
+	})
+	for _, err := range errs {
+		if err != nil {
+			return tx.readFailed("commit", err)
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) validateKeys(ctx context.Context, keys []fetched) error {
+	if err := tx.m.fetchRaw(ctx, keys); err != nil {
+		return err
+	}
+	if err := tx.resolveStrictly(ctx, keys); err != nil {
+		return err
+	}
+	for i := range keys {
+		if f := &keys[i]; !sameVersion(f.table, f.entry.base, f.row) {
+			return tx.conflict("commit", "another transaction has changed "+f.String()+", which this one has read", nil)
+		}
+	}
+	return nil
+}
+
+// validateScan makes a scan again and compares what it finds with what it found:
+// the same records by the same writers, and, if the scan was read to its end,
+// no others. The transaction's own writes count as not made.
+func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
+	scan := rec.scan
+	limited := scan.Limit > 0 && rec.sum.rows >= scan.Limit
+	scan.Limit = 0
+	c := &cursor{tx: tx, table: rec.table, scan: scan, again: true, resolve: tx.resolveStrictly}
+	var sum fingerprint
+	for !c.over {
+		page, err := c.next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range page {
+			if sum.rows == rec.sum.rows {
+				if rec.whole && !limited {
+					return tx.scanChanged(rec)
+				}
+				break
+			}
+			sum.add(rec.table, f.row)
+		}
+		if sum.rows == rec.sum.rows && (limited || !rec.whole) {
+			break
+		}
+	}
+	if sum != rec.sum {
+		return tx.scanChanged(rec)
+	}
+	return nil
+}
+
+func (tx *Tx) scanChanged(rec *scanned) error {
+	return tx.conflict("commit", "another transaction has changed what a scan of "+rec.scan.Table.String()+" returned", nil)
+}
+
+// resolveStrictly is resolve for validation: own records count as they were
+// before, those of transactions known to be decided as decided, and any other
+// write under way fails, whatever it would make of the record.
+func (tx *Tx) resolveStrictly(_ context.Context, fs []fetched) error {
+	for i := range fs {
+		f := &fs[i]
+		if f.row == nil {
+			continue
+		}
+		own := f.table.WriterID(f.row) == tx.id
+		if f.table.IsCommitted(f.row) {
+			continue
+		}
+		if own {
+			f.row = f.table.Before(f.row)
+			continue
+		}
+		d, known := tx.m.fates.get(f.table.WriterID(f.row))
+		if !known {
+			if mutant.On("txn.pass-foreign-prepared") {
+				f.row = f.table.After(f.row, 1)
+				continue
+			}
+			return tx.conflict("commit", "another transaction is writing "+f.String()+", which this one has read", nil)
+		}
+		f.row = f.table.Settle(f.row, d.Decision)
+	}
+	return nil
+}
