@@ -4,17 +4,18 @@ import (
 	"context"
 	"time"
 
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
 // Mutate implements storage.Storage: one flight, one implicit transaction.
 func (d *db) Mutate(ctx context.Context, b storage.Batch) error {
+	if len(b.Mutations) == 0 {
+		return model.Errorf(model.ErrBadArgument, "an empty batch")
+	}
 	if err := d.batch.Dialect().CheckBatch(&b); err != nil {
 		return err
-	}
-	if len(b.Mutations) == 0 {
-		return nil
 	}
 	for try := 0; ; try++ {
 		if !b.Deadline.IsZero() && !time.Now().Before(b.Deadline) {

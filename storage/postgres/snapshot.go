@@ -90,7 +90,7 @@ func (d *db) definitions(ctx context.Context, tables []model.TableName) (map[mod
 			SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 				WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 			UNION SELECT part.root, i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid)
-		SELECT n.nspname, r.relname, string_agg(p.oid || ' ' || c.relkind || ' ' || coalesce(pg_relation_filenode(p.oid), 0) || ' ' ||
+		SELECT n.nspname, r.relname, string_agg(p.oid || ' ' || c.relkind::text || ' ' || coalesce(pg_relation_filenode(p.oid), 0) || ' ' ||
 			(SELECT coalesce(string_agg(a.attname || ' ' || a.atttypid || ' ' || a.atttypmod || ' ' || a.attnum, ',' ORDER BY a.attnum), '')
 				FROM pg_attribute a WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped), E'\n' ORDER BY p.oid)
 		FROM part p JOIN pg_class c ON c.oid = p.oid JOIN pg_class r ON r.oid = p.root JOIN pg_namespace n ON n.oid = r.relnamespace
