@@ -1,0 +1,157 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore/settle"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/txn/record"
+	"golang.org/x/sync/errgroup"
+)
+
+// verifyBackup reads everything, before anything is destroyed, and learns how
+// the records in doubt are settled. All damage is found, not only the first.
+func (x *executor) verifyBackup(ctx context.Context, s Step) (*stepOutcome, error) {
+	failpoint.Here("restore.verify-backup")
+	v := &verifier{x: x, step: s, decisions: settle.New()}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(x.opts.Workers)
+	var coordinator *BackupTable
+	for _, bt := range x.opts.Backup.Tables() {
+		if bt.Coordinator {
+			coordinator = &bt
+		}
+		g.Go(func() error { return v.table(gctx, bt) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if err := v.damage(); err != nil {
+		return nil, err
+	}
+	if coordinator != nil {
+		if err := v.decisions.Learn(ctx, settle.Coordinators{Copy: x.rowsOf(*coordinator), Live: x.liveCoordinator(*coordinator)}); err != nil {
+			return nil, err
+		}
+	}
+	x.decisions = v.decisions
+	failpoint.Here("restore.verify-backup.done")
+	return &stepOutcome{Rows: v.rows}, nil
+}
+
+type verifier struct {
+	x    *executor
+	step Step
+
+	mu        sync.Mutex // guards what follows
+	decisions *settle.Decisions
+	rows      int64
+	damaged   []string
+	first     error
+}
+
+const tellEvery = 8192
+
+func (v *verifier) table(ctx context.Context, bt BackupTable) error {
+	var layout *record.Layout
+	if bt.Transactional {
+		var err error
+		if layout, err = record.NewLayout(bt.Table); err != nil {
+			return err
+		}
+	}
+	var n int64
+	for row, err := range v.x.opts.Backup.Rows(ctx, bt) {
+		if errors.Is(err, model.ErrDamaged) {
+			v.mu.Lock()
+			v.damaged = append(v.damaged, bt.Table.Name().String())
+			if v.first == nil {
+				v.first = err
+			}
+			v.mu.Unlock()
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s of backup %s: %w", bt.Table.Name(), v.x.opts.Backup.ID(), err)
+		}
+		if layout != nil && !layout.IsCommitted(row) {
+			v.mu.Lock()
+			_, err := v.decisions.Meet(layout, row)
+			v.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+		if n++; n%tellEvery == 0 {
+			v.progress(tellEvery)
+		}
+	}
+	v.progress(n % tellEvery)
+	return nil
+}
+
+func (v *verifier) progress(rows int64) {
+	v.mu.Lock()
+	v.rows += rows
+	total := v.rows
+	v.mu.Unlock()
+	v.x.tell(Event{Step: v.step, Rows: total})
+}
+
+// damage says what cannot be restored, and what can.
+func (v *verifier) damage() error {
+	if len(v.damaged) == 0 {
+		return nil
+	}
+	still := "nothing"
+	if len(v.damaged) < len(v.x.opts.Backup.Tables()) {
+		still = "everything but " + strings.Join(v.damaged, ", ")
+	}
+	detail := v.first.Error()
+	if e, ok := errors.AsType[*model.Error](v.first); ok && e.Hint != "" {
+		detail = strings.TrimSuffix(detail, ". "+e.Hint)
+	}
+	return &model.Error{Class: model.ErrDamaged, Detail: detail, Hint: "Still whole in it: " + still + ". No table was touched"}
+}
+
+func (x *executor) rowsOf(bt BackupTable) settle.Rows {
+	return func(ctx context.Context) iter.Seq2[*model.Row, error] { return x.opts.Backup.Rows(ctx, bt) }
+}
+
+// liveCoordinator reads the target's Coordinator. It is what settle must not
+// ask; only the test that shows why does.
+func (x *executor) liveCoordinator(bt BackupTable) settle.Rows {
+	return func(ctx context.Context) iter.Seq2[*model.Row, error] {
+		return scanAll(ctx, x.places[bt.Storage].Storage, bt.Table)
+	}
+}
+
+// scanAll streams a whole table.
+func scanAll(ctx context.Context, st storage.Storage, t *model.Table) iter.Seq2[*model.Row, error] {
+	return func(yield func(*model.Row, error) bool) {
+		scan := storage.Scan{Table: t, Kind: storage.ScanTable}
+		for {
+			page, err := st.Scan(ctx, scan)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, row := range page.Rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			scan.Token = page.Next
+		}
+	}
+}
