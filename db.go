@@ -1,0 +1,245 @@
+package stillpoint
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/schema"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
+	"github.com/stillpoint-db/stillpoint/txn"
+	"github.com/stillpoint-db/stillpoint/txn/record"
+)
+
+// DB is a set of databases with transactions over them. It is safe for
+// concurrent use; a program needs one.
+type DB struct {
+	cfg     *config.Config
+	set     *multi.Set
+	txns    atomic.Pointer[txn.Manager]
+	txnOpts txn.Options
+	hooks   Hooks
+	nesting nesting
+	doubts  doubts
+	plain   plainTables
+
+	opening sync.Mutex // held while txns is opened
+
+	mu     sync.Mutex
+	closed bool           // guarded by mu
+	active sync.WaitGroup // transactions begun and not ended; Add is guarded by mu
+}
+
+func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptions) (*DB, error) {
+	if o.wrap != nil {
+		wrapped := make([]storage.Storage, len(set.Storages()))
+		for i, s := range set.Storages() {
+			wrapped[i] = o.wrap(s)
+		}
+		var err error
+		if set, err = multi.New(wrapped, cfg.Routing); err != nil {
+			return nil, err
+		}
+	}
+	opts, err := txnOptions(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{cfg: cfg, set: set, txnOpts: opts, hooks: o.hooks, plain: plainTables{ttl: cfg.MetadataExpiration}}
+	if _, err := db.manager(ctx); err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	return db, nil
+}
+
+// manager returns the transaction manager. It is opened as soon as the
+// Coordinator's table is there, which may be after Open: CreateTables makes it.
+func (db *DB) manager(ctx context.Context) (*txn.Manager, error) {
+	if m := db.txns.Load(); m != nil {
+		return m, nil
+	}
+	db.opening.Lock()
+	defer db.opening.Unlock()
+	if m := db.txns.Load(); m != nil {
+		return m, nil
+	}
+	m, err := txn.Open(ctx, db.set, db.txnOpts)
+	if err != nil {
+		return nil, err
+	}
+	db.txns.Store(m)
+	return m, nil
+}
+
+// txnOptions maps the configuration to the options of the transaction manager.
+func txnOptions(cfg *config.Config, o openOptions) (txn.Options, error) {
+	t := cfg.Transaction
+	iso, err := txn.ParseIsolation(string(t.Isolation))
+	if err != nil {
+		return txn.Options{}, err
+	}
+	if o.isolation != nil {
+		iso = *o.isolation
+	}
+	opts := txn.Defaults()
+	opts.Isolation = iso
+	opts.CoordinatorNamespace = t.CoordinatorNamespace
+	opts.OnePhaseCommit = t.OnePhaseCommit
+	opts.AsyncCommit = t.AsyncCommit
+	opts.Backlog = t.AsyncBacklog
+	opts.MetadataTTL = cfg.MetadataExpiration
+	opts.IncludeMetadata = t.IncludeMetadata
+	opts.Logger = o.logger
+	return opts, nil
+}
+
+// Close refuses new transactions, waits for those that have begun and for the
+// work behind their commits, and closes the databases. A transaction of Begin
+// that is never ended keeps Close waiting.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return nil
+	}
+	db.closed = true
+	db.mu.Unlock()
+	db.active.Wait()
+	var err error
+	if m := db.txns.Load(); m != nil {
+		err = m.Close(context.Background())
+	}
+	return errors.Join(err, db.set.Close())
+}
+
+// enter counts a transaction in; leave must follow.
+func (db *DB) enter() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return &Error{Class: ErrUnavailable, Op: "begin a transaction", Detail: "the DB is closed"}
+	}
+	db.active.Add(1)
+	return nil
+}
+
+// State is what is known of the outcome of a transaction.
+type State = record.State
+
+// The states that DB.State answers.
+const (
+	// Undecided: not committed, as far as anybody can tell now. While its
+	// writer may still live, it may yet be.
+	Undecided State = 0
+	// Committed: all of it.
+	Committed State = record.Committed
+	// Aborted: none of it, for good.
+	Aborted State = record.Aborted
+)
+
+// State asks what became of a transaction whose commit failed with
+// ErrUnknownOutcome. For one that was committed in a single write, which leaves
+// no trace but in the rows themselves, this DB looks at a row that it wrote; for
+// such a transaction of another process the answer is Undecided.
+func (db *DB) State(ctx context.Context, txID string) (State, error) {
+	m, err := db.manager(ctx)
+	if err != nil {
+		return Undecided, err
+	}
+	if d, ok := db.doubts.find(txID); ok {
+		dec, err := m.StateOf(ctx, txID, d.table, d.key)
+		return dec.State, err
+	}
+	dec, err := m.State(ctx, txID)
+	return dec.State, err
+}
+
+// Recover settles, now, what transactions of dead processes have left in doubt,
+// instead of leaving it to whoever meets it. Records of transactions that may
+// still be alive are left alone.
+func (db *DB) Recover(ctx context.Context) (txn.RecoverReport, error) {
+	m, err := db.manager(ctx)
+	if err != nil {
+		return txn.RecoverReport{}, err
+	}
+	return m.RecoverAll(ctx, txn.RecoverOptions{})
+}
+
+// CreateTables creates what is missing of the tables, their namespaces and the
+// Coordinator's table; a second run changes nothing. Nothing is created if any
+// of them would be refused: ErrBadArgument for what the database cannot hold,
+// model.ErrRefused for a table that is there with another definition.
+func (db *DB) CreateTables(ctx context.Context, defs ...TableDef) error {
+	var s schema.Schema
+	for _, d := range defs {
+		t, err := d.table()
+		if err != nil {
+			return err
+		}
+		s.Tables = append(s.Tables, schema.Table{Definition: t, NoTransactions: d.NoTransactions})
+	}
+	plan, err := schema.PlanCreate(ctx, db.set, &s, schema.Options{Coordinator: true,
+		CoordinatorNamespace: db.cfg.Transaction.CoordinatorNamespace, EventualIndexReads: db.cfg.Transaction.EventualIndexReads})
+	if err != nil {
+		return err
+	}
+	if err := plan.Apply(ctx, nil); err != nil {
+		return err
+	}
+	_, err = db.manager(ctx)
+	return err
+}
+
+// Table binds a table, named as "namespace.table", to rows by column name.
+func (db *DB) Table(name string) *Table[Row] { return TableOf[Row](db, name) }
+
+// tableName reads a table's name, which may be without its namespace if there is
+// a default one.
+func (db *DB) tableName(name string) (model.TableName, error) {
+	if db.cfg.DefaultNamespace != "" {
+		if n, err := model.ParseTableName(name); err == nil {
+			return n, nil
+		}
+		return model.TableName{Namespace: db.cfg.DefaultNamespace, Name: name}, nil
+	}
+	return model.ParseTableName(name)
+}
+
+// doubts remembers, for transactions of unknown outcome, a row that each wrote.
+type doubts struct {
+	mu    sync.Mutex
+	byID  map[string]doubt // guarded by mu
+	order []string         // guarded by mu; the oldest first
+}
+
+type doubt struct {
+	table model.TableName
+	key   model.Key
+}
+
+const maxDoubts = 1024
+
+func (d *doubts) add(id string, x doubt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byID == nil {
+		d.byID = map[string]doubt{}
+	}
+	if len(d.order) == maxDoubts {
+		delete(d.byID, d.order[0])
+		d.order = d.order[1:]
+	}
+	d.byID[id] = x
+	d.order = append(d.order, id)
+}
+
+func (d *doubts) find(id string) (doubt, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x, ok := d.byID[id]
+	return x, ok
+}
