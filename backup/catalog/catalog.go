@@ -105,7 +105,7 @@ func (b *Backup) Rows(ctx context.Context, t *manifest.Table) iter.Seq2[*model.R
 // at once. What Rows says holds here too.
 func (b *Backup) FileRows(ctx context.Context, t *manifest.Table, f *manifest.File) iter.Seq2[*model.Row, error] {
 	return func(yield func(*model.Row, error) bool) {
-		if err := b.fileRows(ctx, t, f, yield); err != nil && err != errStopped {
+		if err := b.fileRows(ctx, t, f, yield); err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
 		}
 	}
@@ -121,7 +121,11 @@ func (b *Backup) fileRows(ctx context.Context, t *manifest.Table, f *manifest.Fi
 		}
 		return err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
+	defer func() {
+		if closed := in.Close(); err == nil {
+			err = closed
+		}
+	}()
 	r, err := archive.NewReader(in)
 	if err != nil {
 		return b.damaged(f.Name, err)

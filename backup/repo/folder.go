@@ -67,16 +67,21 @@ func (r *Folder) check() error {
 	if err == nil {
 		return r.checkMarker(b)
 	}
-	switch info, statErr := os.Stat(r.root); {
-	case errors.Is(statErr, fs.ErrNotExist):
-		return &model.Error{Class: model.ErrNotFound, Detail: fmt.Sprintf("there is no backup repository at %s", r.root),
-			Hint: "The first stillpoint backup create makes it"}
-	case statErr == nil && !info.IsDir():
+	if info, statErr := os.Stat(r.root); statErr == nil && !info.IsDir() {
 		return r.foreign("is not a folder")
-	case errors.Is(err, fs.ErrNotExist):
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return r.trouble("open repository", err)
+	}
+	entries, err := os.ReadDir(r.root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r.trouble("open repository", err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ignorable(e.Name()) }) {
 		return r.foreign("has no " + markerName)
 	}
-	return r.trouble("open repository", err)
+	return &model.Error{Class: model.ErrNotFound, Detail: fmt.Sprintf("there is no backup repository at %s", r.root),
+		Hint: "The first stillpoint backup create makes it"}
 }
 
 func (r *Folder) checkMarker(b []byte) error {
@@ -98,19 +103,11 @@ func (r *Folder) foreign(why string) error {
 
 // make makes the folder a repository if it is missing or empty.
 func (r *Folder) make() error {
-	err := r.check()
-	if err == nil {
-		return nil
+	if err := r.check(); !errors.Is(err, model.ErrNotFound) {
+		return err
 	}
-	if errors.Is(err, model.ErrNotFound) {
-		if err := os.MkdirAll(r.root, folderMode); err != nil {
-			return r.trouble("make repository", err)
-		}
-	} else {
-		entries, readErr := os.ReadDir(r.root)
-		if readErr != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ignorable(e.Name()) }) {
-			return err
-		}
+	if err := os.MkdirAll(r.root, folderMode); err != nil {
+		return r.trouble("make repository", err)
 	}
 	failpoint.Here("backup.repository.folder-made")
 	b, err := json.Marshal(marker{"stillpoint-repository", currentVersion})

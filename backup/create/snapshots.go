@@ -1,0 +1,206 @@
+package create
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/backup/archive"
+	"github.com/stillpoint-db/stillpoint/backup/fence"
+	"github.com/stillpoint-db/stillpoint/backup/manifest"
+	"github.com/stillpoint-db/stillpoint/backup/plan"
+	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// source is a database and its snapshot.
+type source struct {
+	db     *plan.Database
+	snap   storage.Snapshot
+	tables []*table
+	opened time.Time
+}
+
+// table is a table being copied.
+type table struct {
+	source *source
+	plan   *plan.Table
+	def    *model.Table // as of the snapshot
+
+	mu     sync.Mutex
+	opened int             // files so far
+	files  []manifest.File // finished ones
+}
+
+// each runs f for several sources at once, and returns all errors.
+func each(sources []*source, f func(*source) error) error {
+	errs := make([]error, len(sources))
+	var wg sync.WaitGroup
+	for i, s := range sources {
+		wg.Go(func() {
+			if err := f(s); err != nil {
+				errs[i] = fmt.Errorf("storage %q: %w", s.db.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// prepare does what is slow before anything is held: sessions, definitions.
+func (b *run) prepare(ctx context.Context) error {
+	for _, db := range b.plan.Databases {
+		if len(db.Tables) > 0 {
+			b.sources = append(b.sources, &source{db: db})
+		}
+	}
+	return each(b.sources, func(s *source) (err error) {
+		scratch := b.scratch + "/" + fmt.Sprint(index(b.sources, s))
+		if err := os.Mkdir(scratch, 0o700); err != nil {
+			return err
+		}
+		s.snap, err = s.db.Storage.(storage.Snapshotter).PrepareSnapshot(ctx, storage.SnapshotOptions{
+			Tables: s.db.Names(), Readers: b.opts.Workers, Scratch: scratch})
+		return err
+	})
+}
+
+func index(sources []*source, s *source) int {
+	for i := range sources {
+		if sources[i] == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// openAll pins the moment: in one database, or in all of them under the fence.
+func (b *run) openAll(ctx context.Context) error {
+	if b.plan.Strategy != manifest.Fenced {
+		return b.open(ctx)
+	}
+	var members []fence.Member
+	for _, s := range b.sources {
+		if s.db.Mechanism == plan.UnderFence {
+			members = append(members, fence.Member{Storage: s.db.Name, Fencer: s.db.Storage.(storage.Fencer), Tables: s.db.CommitPoints()})
+		}
+	}
+	opts := b.opts.Fence
+	opts.Coordinator = b.plan.Coordinator.Table
+	report, err := fence.Under(ctx, members, opts, b.open)
+	b.man.Fence = &report
+	return err
+}
+
+// open opens the snapshots, the Coordinator's first: whatever a record in one
+// of the others says of a decision, its snapshot knows.
+func (b *run) open(ctx context.Context) error {
+	var first, rest []*source
+	for _, s := range b.sources {
+		if s.db.Name == b.plan.Coordinator.Storage {
+			first = append(first, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	one := func(s *source) error {
+		err := s.snap.Open(ctx)
+		s.opened = time.Now().UTC()
+		return err
+	}
+	if err := each(first, one); err != nil {
+		return err
+	}
+	failpoint.Here("backup.coordinator-opened")
+	if err := each(rest, one); err != nil {
+		return err
+	}
+	for _, s := range b.sources {
+		if b.man.Moment.Before(s.opened) {
+			b.man.Moment = s.opened
+		}
+	}
+	failpoint.Here("backup.opened")
+	return nil
+}
+
+// detach makes the snapshots harmless to writers.
+func (b *run) detach(ctx context.Context) error {
+	return each(b.sources, func(s *source) error { return s.snap.Detach(ctx) })
+}
+
+// define takes the definitions as of the snapshots, which must be those that
+// the plan was made for.
+func (b *run) define(ctx context.Context) error {
+	return each(b.sources, func(s *source) error {
+		for _, t := range s.db.Tables {
+			def, err := s.snap.Table(ctx, t.Definition.Name())
+			if err != nil {
+				return err
+			}
+			if err := same(t.Definition, def); err != nil {
+				return err
+			}
+			s.tables = append(s.tables, &table{source: s, plan: t, def: def})
+		}
+		return nil
+	})
+}
+
+// same fails if a table was redefined.
+func same(before, after *model.Table) error {
+	if archive.Define(before).Hash() == archive.Define(after).Hash() {
+		return nil
+	}
+	return void(fmt.Errorf("table %s was redefined while it was being copied", before.Name()))
+}
+
+// verify looks, after the last row, that what was read is the truth.
+func (b *run) verify(ctx context.Context) error {
+	return each(b.sources, func(s *source) error {
+		if err := s.snap.Verify(ctx); err != nil {
+			if errors.Is(err, model.ErrInconsistent) {
+				return void(err)
+			}
+			return err
+		}
+		for _, t := range s.tables {
+			now, err := s.db.Storage.Admin().Table(ctx, t.def.Name())
+			if errors.Is(err, model.ErrNotFound) {
+				return void(fmt.Errorf("table %s was dropped while it was being copied", t.def.Name()))
+			}
+			if err != nil {
+				return err
+			}
+			if err := same(t.def, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// close ends the snapshots and removes what was staged. It may be called more
+// than once.
+func (b *run) close() error {
+	var errs []error
+	for _, s := range b.sources {
+		if s.snap != nil {
+			if err := s.snap.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("storage %q: close the snapshot: %w", s.db.Name, err))
+			}
+			s.snap = nil
+		}
+	}
+	errs = append(errs, os.RemoveAll(b.scratch))
+	return errors.Join(errs...)
+}
+
+// void says that the backup cannot be of one moment.
+func void(err error) error {
+	return &model.Error{Class: model.ErrVoid, Err: err, Hint: "Run it again when no table is being altered, truncated or dropped"}
+}
