@@ -63,10 +63,12 @@ func errorNumber(err error) uint16 {
 	return 0
 }
 
-// endsSession tells an error after which the server hangs up.
+// endsSession tells an error after which the server hangs up, or the session
+// should.
 func endsSession(err error) bool {
 	switch errorNumber(err) {
-	case errShutdown, errKilled, errIdleTimeout, errTooManySessions:
+	case errShutdown, errKilled, errIdleTimeout, errTooManySessions, errInterrupted, errStatementTimeout, errMySQLTimeout:
+		// Those that interrupt a compound statement leave its transaction open.
 		return true
 	}
 	return false

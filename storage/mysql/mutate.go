@@ -21,7 +21,7 @@ func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
 		return err
 	}
 	if len(batch.Mutations) == 0 {
-		return nil
+		return model.Errorf(model.ErrBadArgument, "a batch has no mutations")
 	}
 	if !batch.Deadline.IsZero() {
 		if !time.Now().Before(batch.Deadline) {

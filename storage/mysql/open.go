@@ -73,8 +73,12 @@ func (s *Store) meet(ctx context.Context) error {
 	if version, _, ok := strings.Cut(r[0], "-MariaDB"); ok {
 		s.server.mariadb, s.server.engine, s.server.version = true, "MariaDB", version
 	}
-	if n, err := strconv.Atoi(r[1]); err == nil && n > 4096 {
-		s.server.maxPacket = n
+	if n, err := strconv.Atoi(r[1]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {
+		s.target.config.MaxAllowedPacket = n - 1
+		ses.broken = true // it does not know the limit
+	}
+	if s.server.identity, err = identify(ctx, ses, s.server.mariadb); err != nil {
+		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
 	}
 	if r[2] != "0" && strings.EqualFold(r[3], "STATEMENT") && s.opts.isolation < repeatableRead {
 		// Such a server refuses writes under READ COMMITTED.
@@ -215,6 +219,8 @@ func (s *Store) connectAs(ctx context.Context, level isolation) (*session, error
 		ses.close()
 		return nil, fmt.Errorf("the server does not number its sessions: %w", err)
 	}
+	s.opened(ses.id)
+	ses.onClose = func() { s.closed(ses.id) }
 	return ses, nil
 }
 

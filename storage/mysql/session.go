@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"io"
-	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
 )
@@ -17,13 +16,13 @@ const maxPrepared = 128
 // session is a connection to the server with its prepared statements. It is for
 // one goroutine.
 type session struct {
-	conn     driver.Conn
-	id       uint64 // the server's number of the connection
-	broken   bool
-	lastUsed time.Time
-	stmts    map[string]*list.Element // of *prepared
-	lru      list.List                // most recently used first
-	args     []driver.NamedValue      // reused
+	conn    driver.Conn
+	id      uint64 // the server's number of the connection
+	broken  bool
+	onClose func()
+	stmts   map[string]*list.Element // of *prepared
+	lru     list.List                // most recently used first
+	args    []driver.NamedValue      // reused
 }
 
 type prepared struct {
@@ -42,7 +41,12 @@ func (s *session) alive(ctx context.Context) bool {
 }
 
 // close ends the session; the server rolls back what it left open.
-func (s *session) close() { _ = s.conn.Close() }
+func (s *session) close() {
+	_ = s.conn.Close()
+	if s.onClose != nil {
+		s.onClose()
+	}
+}
 
 // statement prepares a text or finds it prepared already.
 func (s *session) statement(ctx context.Context, sql string) (driver.Stmt, error) {
@@ -143,7 +147,21 @@ func (s *session) strings(ctx context.Context, sql string, args ...string) ([][]
 		return nil, err
 	}
 	defer rows.Close()
-	var out [][]string
+	return s.texts(rows)
+}
+
+// table is strings with the names of the columns.
+func (s *session) table(ctx context.Context, sql string) (columns []string, out [][]string, err error) {
+	rows, err := s.queryText(ctx, sql)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	out, err = s.texts(rows)
+	return rows.Columns(), out, err
+}
+
+func (s *session) texts(rows driver.Rows) (out [][]string, err error) {
 	dest := make([]driver.Value, len(rows.Columns()))
 	for {
 		if err := rows.Next(dest); err == io.EOF {
@@ -167,3 +185,6 @@ func (s *session) failed(err error) error {
 	}
 	return err
 }
+
+// lost tells whether the connection is gone.
+func (s *session) lost() bool { return !s.conn.(driver.Validator).IsValid() }

@@ -24,6 +24,7 @@ type Store struct {
 	pool    *pool
 	admin   *admin
 	flights flights
+	fences  sync.Map // *fence to []model.TableName: those that hold
 
 	ends   sync.WaitGroup // sessions being ended on the server
 	ending chan struct{}  // bounds them
@@ -31,10 +32,10 @@ type Store struct {
 
 // server is what is known of the server since Open.
 type server struct {
-	mariadb   bool
-	engine    string // "MySQL" or "MariaDB"
-	version   string
-	maxPacket int
+	mariadb  bool
+	engine   string // "MySQL" or "MariaDB"
+	version  string
+	identity string
 }
 
 // Name implements storage.Storage.

@@ -1,0 +1,197 @@
+//go:build servers
+
+package mysql
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/internal/testenv"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+func fenceOf(tables ...*model.Table) storage.FenceOptions {
+	o := storage.FenceOptions{Wait: 100 * time.Millisecond}
+	for _, t := range tables {
+		o.Tables = append(o.Tables, t.Name())
+	}
+	return o
+}
+
+// waitFor waits until a session runs a statement in a state.
+func waitFor(t *testing.T, state, query string) {
+	t.Helper()
+	for range 1000 {
+		var n int
+		if err := testenv.MariaDB(t).DB().QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE STATE LIKE ? AND INFO LIKE ?", state, query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("no session is in state %q with %q", state, query)
+}
+
+func TestAFenceHoldsWritesUntilItsRelease(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ctx := context.Background()
+		other := newTable(t, s, table.Name().Namespace, "other")
+		mustMutate(t, s, put(table, "a", 1, notExists))
+		f, err := s.Fence(ctx, fenceOf(table, other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Release(ctx)
+		if err := f.Alive(ctx); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 2)
+		go func() { done <- s.Mutate(ctx, batch(put(table, "a", 2, vIs(1)), put(other, "b", 2, notExists))) }()
+		go func() { done <- s.Mutate(ctx, batch(put(other, "c", 2, notExists))) }()
+		waitFor(t, "Waiting for table metadata lock", "%`other`%")
+		if v := valueOf(t, s, table, "a"); v != model.IntValue(1) {
+			t.Fatalf("a write passed the fence: %v", v)
+		}
+		if len(done) > 0 {
+			t.Fatalf("a write ended under the fence: %v", <-done)
+		}
+		if err := f.Release(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Alive(ctx); !errors.Is(err, model.ErrUnavailable) {
+			t.Fatalf("a released fence is alive: %v", err)
+		}
+	})
+}
+
+func TestAFenceWaitsForOpenWritesOnlySoLong(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ctx := context.Background()
+		other := newTable(t, s, table.Name().Namespace, "other")
+		mustMutate(t, s, put(other, "a", 1, notExists))
+		tx, err := testenv.MariaDB(t).DB().Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if _, err := tx.Exec("UPDATE " + s.dialect.Table(other.Name()) + " SET v=9 /* batch job */"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Fence(ctx, fenceOf(table, other))
+		busy, ok := errors.AsType[*storage.FenceBusyError](err)
+		if !ok || !errors.Is(err, model.ErrConflict) {
+			t.Fatal(err)
+		}
+		if len(busy.Holders) == 0 || s.server.mariadb && busy.Table != other.Name() {
+			t.Fatalf("the holder is not named: %v", err)
+		}
+		// Nothing is held after the failure, and the writer was not hurt.
+		mustMutate(t, s, put(table, "n", 1, notExists))
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.Fence(ctx, fenceOf(table, other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Release(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAFenceWhoseSessionIsKilledIsNotAlive(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ctx := context.Background()
+	f, err := s.Fence(ctx, fenceOf(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := testenv.MariaDB(t).DB().Exec("KILL ?", f.(*fence).ses.id); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Alive(ctx); !errors.Is(err, model.ErrUnavailable) {
+		t.Fatalf("alive: %v", err)
+	}
+	_ = f.Release(ctx)
+	mustMutate(t, s, put(table, "a", 1, notExists))
+}
+
+func TestAFenceIsReleasedThoughItsContextIsOver(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ctx, cancel := context.WithCancel(context.Background())
+	f, err := s.Fence(ctx, fenceOf(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := f.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mustMutate(t, s, put(table, "a", 1, notExists))
+}
+
+func TestTheServerEndsAFenceWhoseHolderSaysNothing(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ctx := context.Background()
+	f, err := s.Fence(ctx, fenceOf(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release(ctx)
+	rows, err := f.(*fence).ses.strings(ctx, "SELECT @@SESSION.wait_timeout")
+	if err != nil || rows[0][0] != "10" {
+		t.Fatalf("wait_timeout is %v, %v", rows, err)
+	}
+}
+
+func TestAProofOfTheFenceLeavesNothingBehind(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ctx := context.Background()
+		other := newTable(t, s, table.Name().Namespace, "other")
+		if err := s.ProveFence(ctx, fenceOf(table, other)); err != nil {
+			t.Fatal(err)
+		}
+		for _, tbl := range []*model.Table{table, other} {
+			page, err := s.Scan(ctx, storage.Scan{Table: tbl, Kind: storage.ScanTable})
+			if err != nil || len(page.Rows) != 0 {
+				t.Fatalf("%v %v", page.Rows, err)
+			}
+		}
+		mustMutate(t, s, put(table, "a", 1, notExists))
+	})
+}
+
+func TestAReadOnlyServerIsNotFenced(t *testing.T) {
+	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	s := openURL(t, server.URL())
+	table := newTable(t, s, "ns", "t")
+	server.Exec(t, "SET GLOBAL read_only=1")
+	err := s.ProveFence(context.Background(), fenceOf(table))
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "read-only") {
+		t.Fatal(err)
+	}
+	server.Exec(t, "SET GLOBAL read_only=0", "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='x'", "START SLAVE")
+	err = s.ProveFence(context.Background(), fenceOf(table))
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "replicates") {
+		t.Fatal(err)
+	}
+	server.Exec(t, "STOP SLAVE", "RESET SLAVE ALL")
+	if err := s.ProveFence(context.Background(), fenceOf(table)); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,245 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// tableFacts is what the catalogue says about a table.
+type tableFacts struct {
+	exists      bool
+	engine      string
+	rows, bytes int64 // estimates; -1 = unknown
+	collation   string
+}
+
+func tableInfo(ctx context.Context, ses *session, name model.TableName) (tableFacts, error) {
+	f := tableFacts{rows: -1, bytes: -1}
+	rows, err := ses.strings(ctx, "SELECT COALESCE(ENGINE,''), COALESCE(TABLE_ROWS,-1), COALESCE(DATA_LENGTH,-1), COALESCE(TABLE_COLLATION,'') "+
+		"FROM information_schema.tables WHERE TABLE_SCHEMA=? AND TABLE_NAME=?", name.Namespace, name.Name)
+	if err != nil || len(rows) == 0 {
+		return f, err
+	}
+	f.exists, f.engine, f.collation = true, rows[0][0], rows[0][3]
+	if n, err := strconv.ParseInt(rows[0][1], 10, 64); err == nil {
+		f.rows = n
+	}
+	if n, err := strconv.ParseInt(rows[0][2], 10, 64); err == nil {
+		f.bytes = n
+	}
+	return f, nil
+}
+
+// Inspect implements storage.Inspector.
+func (s *Store) Inspect(ctx context.Context, opts storage.InspectOptions) (storage.Inspection, error) {
+	i := inspector{store: s, opts: opts, out: storage.Inspection{
+		Engine: s.server.engine, Version: s.server.version, Identity: s.server.identity,
+		Endpoint: s.server.engine + " " + s.target.config.Addr,
+	}}
+	err := s.read(ctx, "inspect", func(ses *session) error {
+		i.out.Findings, i.out.Tables, i.out.Bytes = nil, nil, 0
+		return i.inspect(ctx, ses)
+	})
+	return i.out, err
+}
+
+type inspector struct {
+	store *Store
+	opts  storage.InspectOptions
+	out   storage.Inspection
+}
+
+func (i *inspector) add(code string, severity storage.Severity, subject, text, fix string) {
+	i.out.Findings = append(i.out.Findings, storage.Finding{Code: code, Severity: severity, Subject: subject, Text: text, Fix: fix})
+}
+
+func (i *inspector) inspect(ctx context.Context, ses *session) error {
+	loose := map[string]bool{}
+	for _, name := range i.opts.Tables {
+		if err := i.table(ctx, ses, name, loose); err != nil {
+			return err
+		}
+	}
+	if err := i.durability(ctx, ses); err != nil {
+		return err
+	}
+	if i.opts.Backup || i.opts.Restore {
+		return i.rights(ctx, ses)
+	}
+	return nil
+}
+
+func (i *inspector) table(ctx context.Context, ses *session, name model.TableName, loose map[string]bool) error {
+	f, err := tableInfo(ctx, ses, name)
+	if err != nil {
+		return err
+	}
+	i.out.Tables = append(i.out.Tables, storage.TableInfo{Name: name, Rows: f.rows, Bytes: f.bytes})
+	if f.bytes < 0 {
+		i.out.Bytes = -1
+	} else if i.out.Bytes >= 0 {
+		i.out.Bytes += f.bytes
+	}
+	quoted := i.store.dialect.Table(name)
+	switch {
+	case !f.exists:
+		if i.opts.Backup {
+			i.add("table-missing", storage.Blocker, name.String(), "the table is in ScalarDB's metadata and not in the database, or this user may not see it", "")
+		}
+		return nil
+	case f.engine == "":
+		i.add("table-is-a-view", storage.Blocker, name.String(), "it is a view or is damaged, and cannot be locked or read as a table", "")
+	case !strings.EqualFold(f.engine, "InnoDB"):
+		i.add("not-transactional", storage.Blocker, name.String(),
+			fmt.Sprintf("storage engine %s has no transactions: neither commits nor snapshots hold for it", f.engine),
+			fmt.Sprintf("ALTER TABLE %s ENGINE=InnoDB;", quoted))
+	}
+	return i.collations(ctx, ses, name, loose)
+}
+
+// collations warns of columns whose collation takes different texts as equal.
+func (i *inspector) collations(ctx context.Context, ses *session, name model.TableName, known map[string]bool) error {
+	rows, err := ses.strings(ctx, "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.columns WHERE TABLE_SCHEMA=? AND TABLE_NAME=? "+
+		"AND COLLATION_NAME IS NOT NULL AND (COLUMN_KEY<>'' OR COLUMN_NAME='tx_id')", name.Namespace, name.Name)
+	if err != nil {
+		return err
+	}
+	var bad []string
+	for _, r := range rows {
+		loose, ok := known[r[1]]
+		if !ok {
+			if loose, err = i.store.admin.loose(ctx, r[1]); err != nil {
+				return err
+			}
+			known[r[1]] = loose
+		}
+		if loose {
+			bad = append(bad, r[0]+" ("+r[1]+")")
+		}
+	}
+	if len(bad) > 0 {
+		i.add("collation", storage.Warning, name.String(),
+			"texts that differ only in case or accents are the same key here: "+strings.Join(bad, ", ")+". Restored into another database they may be two",
+			fmt.Sprintf("ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;", i.store.dialect.Table(name)))
+	}
+	return nil
+}
+
+// durability warns of settings under which a crash of the server forgets commits.
+func (i *inspector) durability(ctx context.Context, ses *session) error {
+	rows, err := ses.strings(ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_binlog, @@GLOBAL.log_bin")
+	if err != nil || len(rows) != 1 {
+		return err
+	}
+	r := rows[0]
+	if r[0] != "1" {
+		i.add("commits-may-be-lost", storage.Warning, "innodb_flush_log_at_trx_commit="+r[0],
+			"the server reports commits before they are on disk; a crash may forget the last second of them, in this database and not in others",
+			"SET GLOBAL innodb_flush_log_at_trx_commit=1;")
+	}
+	if r[2] != "0" && r[1] != "1" {
+		i.add("commits-may-be-lost", storage.Info, "sync_binlog="+r[1],
+			"after a crash the binary log, and with it replicas, may lack commits that the tables have", "SET GLOBAL sync_binlog=1;")
+	}
+	return nil
+}
+
+// rights tries what an operation needs.
+func (i *inspector) rights(ctx context.Context, ses *session) error {
+	who, err := ses.strings(ctx, "SELECT CURRENT_USER()")
+	if err != nil || len(who) != 1 {
+		return err
+	}
+	account := who[0][0]
+	if at := strings.LastIndexByte(account, '@'); at >= 0 {
+		account = fmt.Sprintf("'%s'@'%s'", account[:at], account[at+1:])
+	}
+	lacks := func(err error) bool {
+		switch errorNumber(err) {
+		case errTableDenied, errDatabaseDenied, errColumnDenied, errRightMissing:
+			return true
+		}
+		return false
+	}
+	missing := func(severity storage.Severity, right, on, why string) {
+		i.add("missing-right", severity, right+" on "+on, why, fmt.Sprintf("GRANT %s ON %s TO %s;", right, on, account))
+	}
+	namespaces := map[string]bool{}
+	for _, name := range i.opts.Tables {
+		table := i.store.dialect.Table(name)
+		_, err := ses.strings(ctx, "SELECT 1 FROM "+table+" LIMIT 0")
+		if lacks(err) {
+			missing(storage.Blocker, "SELECT", table, "the table cannot be read")
+			continue
+		}
+		if err != nil && errorNumber(err) != errTableMissing && errorNumber(err) != errUnknownDatabase {
+			return err
+		}
+		if err != nil || !i.opts.Backup || namespaces[name.Namespace] {
+			continue
+		}
+		namespaces[name.Namespace] = true
+		if err := i.tryLock(ctx, name); lacks(err) {
+			missing(storage.Blocker, "LOCK TABLES", i.store.dialect.Ident(name.Namespace)+".*", "the tables cannot be locked, which the fence needs")
+		}
+	}
+	if _, err := ses.strings(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); lacks(err) {
+		missing(storage.Warning, "PROCESS", "*.*", "sessions of other users are not seen: not those that hold up a fence, not those still connected before a restore")
+	} else if err != nil {
+		return err
+	}
+	return i.replicationRight(ctx, ses, missing, lacks)
+}
+
+func (i *inspector) replicationRight(ctx context.Context, ses *session, missing func(storage.Severity, string, string, string), lacks func(error) bool) error {
+	if !i.opts.Backup {
+		return nil
+	}
+	query, right := "SHOW REPLICA STATUS", "REPLICATION CLIENT"
+	if i.store.server.mariadb {
+		query, right = "SHOW ALL SLAVES STATUS", "SLAVE MONITOR"
+	}
+	_, err := ses.strings(ctx, query)
+	if lacks(err) {
+		missing(storage.Warning, right, "*.*", "whether this server is a replica of another one cannot be seen")
+	} else if err != nil && errorNumber(err) != errParse {
+		return err
+	}
+	return nil
+}
+
+// tryLock takes and releases the lock of one table. One that is busy is no lack
+// of rights.
+func (i *inspector) tryLock(ctx context.Context, name model.TableName) error {
+	ses, err := i.store.openAlone(ctx, readCommitted)
+	if err != nil {
+		return err
+	}
+	defer ses.close()
+	err = i.store.lockWithin(ctx, ses, lockStatement(i.store, []model.TableName{name}), defaultFenceWait)
+	if err == nil {
+		err = ses.execText(ctx, "UNLOCK TABLES")
+	}
+	return err
+}
+
+// identify returns what tells a server from all others, whatever its address.
+func identify(ctx context.Context, ses *session, mariadb bool) (string, error) {
+	rows, err := ses.strings(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid','hostname','port','datadir','server_id','socket')")
+	if err != nil {
+		return "", err
+	}
+	v := map[string]string{}
+	for _, r := range rows {
+		v[r[0]] = r[1]
+	}
+	if v["server_uuid"] != "" && !mariadb {
+		return "mysql:" + v["server_uuid"], nil
+	}
+	return fmt.Sprintf("mysql:%s:%s:%s:%s", v["hostname"], v["port"], v["datadir"], v["server_id"]), nil
+}

@@ -1,0 +1,288 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
+)
+
+// snapshotIdle is how long, in seconds, the server keeps a snapshot's session
+// that reads nothing. Sessions wait for each other and for the disk of the
+// reader, so it is long.
+const snapshotIdle = 8 * 60 * 60
+
+// PrepareSnapshot implements storage.Snapshotter. It opens one session for each
+// reader, and one more for the lock that makes them see the same.
+func (s *Store) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOptions) (storage.Snapshot, error) {
+	n := &snapshot{store: s, opts: opts, free: make(chan *session, max(1, opts.Readers))}
+	sessions := make([]*session, cap(n.free))
+	group, gctx := errgroup.WithContext(ctx)
+	for i := range sessions {
+		group.Go(func() (err error) {
+			sessions[i], err = s.openReader(gctx)
+			return err
+		})
+	}
+	if len(sessions) > 1 && len(opts.Tables) > 0 {
+		group.Go(func() (err error) {
+			n.lock, err = s.openAlone(gctx, readCommitted)
+			return err
+		})
+	}
+	err := group.Wait()
+	for _, ses := range sessions {
+		if ses != nil {
+			n.sessions = append(n.sessions, ses)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// openReader opens a session whose transactions are REPEATABLE READ, without
+// which the server ignores WITH CONSISTENT SNAPSHOT.
+func (s *Store) openReader(ctx context.Context) (*session, error) {
+	ses, err := s.openAlone(ctx, repeatableRead)
+	if err != nil {
+		return nil, err
+	}
+	// A reader may be slow: the server waits for it.
+	if err := ses.execText(ctx, fmt.Sprintf("SET SESSION wait_timeout=%d, net_write_timeout=%d", snapshotIdle, snapshotIdle)); err != nil {
+		ses.close()
+		return nil, s.wrap("open a snapshot of", err)
+	}
+	return ses, nil
+}
+
+// snapshot is a set of sessions with transactions that see the same moment.
+type snapshot struct {
+	store    *Store
+	opts     storage.SnapshotOptions
+	sessions []*session
+	lock     *session
+	free     chan *session // sessions that nobody reads with
+
+	mu     sync.Mutex
+	broken error // why a session is no longer in free
+}
+
+// Open implements storage.Snapshot. Transactions cannot share a snapshot, so
+// that several are opened under a fence: one that this storage holds already, or
+// else a lock of its own for as long as it takes to open them. Where that is not
+// granted in time, one reader remains.
+func (n *snapshot) Open(ctx context.Context) error {
+	s := n.store
+	locked := false
+	if len(n.sessions) > 1 && !s.fenced(n.opts.Tables) {
+		locked = true
+		if n.lock == nil || s.lockTables(ctx, n.lock, storage.FenceOptions{Tables: n.opts.Tables}) != nil {
+			if err := ctx.Err(); err != nil {
+				return storage.UnavailableError(s.cfg.Name, err)
+			}
+			for _, ses := range n.sessions[1:] {
+				ses.close()
+			}
+			n.sessions, locked = n.sessions[:1], false
+		}
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	for _, ses := range n.sessions {
+		group.Go(func() error {
+			return ses.execText(gctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+		})
+	}
+	err := group.Wait()
+	if locked && err == nil {
+		// The lock must have held until now.
+		err = n.lock.execText(ctx, "UNLOCK TABLES")
+	}
+	if n.lock != nil {
+		n.lock.close()
+		n.lock = nil
+	}
+	if err != nil {
+		return s.wrap("open a snapshot of", err)
+	}
+	for _, ses := range n.sessions {
+		n.free <- ses
+	}
+	return nil
+}
+
+// Detach implements storage.Snapshot: old versions are kept by the server, to
+// the harm of nobody.
+func (n *snapshot) Detach(context.Context) error { return nil }
+
+// with runs f with a session that nobody else uses, and lets the definitions of
+// the tables that it read go again, so that DDL need not wait for the snapshot
+// (and others for the DDL).
+func (n *snapshot) with(ctx context.Context, f func(*session) error) error {
+	var ses *session
+	select {
+	case ses = <-n.free:
+	case <-ctx.Done():
+		return storage.UnavailableError(n.store.cfg.Name, ctx.Err())
+	}
+	if ses == nil {
+		return n.gone()
+	}
+	err := ses.execText(ctx, "SAVEPOINT stillpoint")
+	if err == nil {
+		err = f(ses)
+	}
+	if !ses.broken {
+		_ = ses.execText(ctx, "ROLLBACK TO SAVEPOINT stillpoint")
+	}
+	if ses.broken {
+		n.mu.Lock()
+		if !errors.Is(err, errYield) {
+			n.broken = errors.Join(n.broken, err)
+		}
+		n.mu.Unlock()
+		n.store.endOnServer(ses.id)
+		ses.close()
+		n.free <- nil
+	} else {
+		n.free <- ses
+	}
+	return n.explain(err)
+}
+
+// gone is the error of reading with a session that was lost before.
+func (n *snapshot) gone() error {
+	n.free <- nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return &model.Error{Class: model.ErrUnavailable, Op: "read a snapshot of", Subject: fmt.Sprintf("storage %q", n.store.cfg.Name),
+		Detail: "one of its sessions is lost", Err: n.broken}
+}
+
+// explain makes changed definitions loud.
+func (n *snapshot) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	detail := ""
+	switch errorNumber(err) {
+	case errDefinitionChanged:
+		detail = "a table was truncated or redefined after the snapshot was opened"
+	case errTableMissing, errUnknownDatabase:
+		detail = "a table was dropped or renamed after the snapshot was opened"
+	case errUnknownColumn:
+		detail = "a column was dropped or renamed after the definition was read"
+	default:
+		if errors.Is(err, errYield) {
+			return err
+		}
+		return n.store.wrap("read a snapshot of", err)
+	}
+	return &model.Error{Class: model.ErrInconsistent, Op: "read a snapshot of", Subject: fmt.Sprintf("storage %q", n.store.cfg.Name),
+		Detail: detail, Err: err, Hint: "Start again when the change of the schema is over."}
+}
+
+// Table implements storage.Snapshot.
+func (n *snapshot) Table(ctx context.Context, name model.TableName) (t *model.Table, err error) {
+	meta := n.store.admin.Meta
+	err = n.with(ctx, func(ses *session) error {
+		rows, err := ses.strings(ctx, meta.Select(), name.String())
+		if errorNumber(err) == errTableMissing || errorNumber(err) == errUnknownDatabase {
+			return sqldb.NoTable(name)
+		}
+		if err != nil {
+			return err
+		}
+		t, err = meta.Decode(name, rows)
+		return err
+	})
+	return t, err
+}
+
+// errYield marks an error of the caller's function, which passes as it is.
+var errYield = errors.New("")
+
+type yieldError struct{ err error }
+
+func (e yieldError) Error() string   { return e.err.Error() }
+func (e yieldError) Unwrap() []error { return []error{e.err, errYield} }
+
+// Read implements storage.Snapshot. Rows stream from the server; memory holds
+// one of them.
+func (n *snapshot) Read(ctx context.Context, table *model.Table, part storage.Part, yield func(*model.Row) error) error {
+	where, args, err := rangeOf(n.store, table, part)
+	if err != nil {
+		return err
+	}
+	err = n.with(ctx, func(ses *session) error {
+		rows, err := ses.query(ctx, n.store.selectAll(table)+where, args)
+		if err != nil {
+			return err
+		}
+		reader := newRowReader(table, rows)
+		row := &model.Row{Table: table, Values: make([]model.Value, len(table.Columns()))}
+		for {
+			ok, err := reader.into(row.Values)
+			if err != nil {
+				_ = ses.failed(err)
+				_ = rows.Close()
+				return err
+			}
+			if !ok {
+				return ses.finish(rows, nil)
+			}
+			if err := yield(row); err != nil {
+				ses.broken = true // the rest of the result is not worth reading
+				return yieldError{err}
+			}
+		}
+	})
+	if y, ok := errors.AsType[yieldError](err); ok {
+		return y.err
+	}
+	return err
+}
+
+// selectAll reads all columns of a table, in their order.
+func (s *Store) selectAll(table *model.Table) string {
+	names := make([]string, len(table.Columns()))
+	for i, c := range table.Columns() {
+		names[i] = s.dialect.Ident(c.Name)
+	}
+	return "SELECT " + strings.Join(names, ",") + " FROM " + s.dialect.Table(table.Name())
+}
+
+// Verify implements storage.Snapshot. The server refuses to read a table whose
+// definition is newer than the snapshot.
+func (n *snapshot) Verify(ctx context.Context) error {
+	for _, name := range n.opts.Tables {
+		err := n.with(ctx, func(ses *session) error {
+			_, err := ses.strings(ctx, "SELECT 1 FROM "+n.store.dialect.Table(name)+" LIMIT 1")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements storage.Snapshot. No Read may be under way.
+func (n *snapshot) Close() error {
+	if n.lock != nil {
+		n.lock.close()
+	}
+	for _, ses := range n.sessions {
+		ses.close()
+	}
+	n.sessions, n.lock = nil, nil
+	return nil
+}
