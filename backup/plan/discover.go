@@ -36,7 +36,7 @@ func (p *Plan) discover(ctx context.Context, set *multi.Set, exclude []*exclusio
 	wg.Wait()
 	for _, l := range looks {
 		for _, t := range l.seen {
-			if home := set.Route(t.Name()); home != l.storage {
+			if home := set.Route(t.Name()); home.Name() != l.storage.Name() {
 				p.strayed(looks, l, home, t)
 			} else if !p.excluded(exclude, t.Name()) {
 				l.tables = append(l.tables, t)
@@ -88,7 +88,7 @@ func definitions(ctx context.Context, st storage.Storage) ([]*model.Table, error
 // the same database, or this one is a leftover which nobody reads.
 func (p *Plan) strayed(looks []*look, l *look, home storage.Storage, t *model.Table) {
 	for _, other := range looks {
-		if other.storage == home && slices.ContainsFunc(other.seen, func(u *model.Table) bool { return u.Name() == t.Name() }) {
+		if other.storage.Name() == home.Name() && slices.ContainsFunc(other.seen, func(u *model.Table) bool { return u.Name() == t.Name() }) {
 			return
 		}
 	}
