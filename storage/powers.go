@@ -163,6 +163,9 @@ type InspectOptions struct {
 	Tables  []model.TableName
 	Backup  bool // what a backup needs
 	Restore bool // what a restore needs
+	// Scratch is the folder that SnapshotOptions.Scratch will name, so that its
+	// free space can be looked at; "" = not known.
+	Scratch string
 }
 
 // Inspection is the answer of Inspect.

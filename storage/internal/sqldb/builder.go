@@ -76,6 +76,22 @@ func (b *Builder) texts(t *model.Table) *tableTexts {
 // Get returns the text that reads a row by its key.
 func (b *Builder) Get(t *model.Table) string { return b.texts(t).get }
 
+// Columns returns the quoted list of a table's columns.
+func (b *Builder) Columns(t *model.Table) string { return b.texts(t).columns }
+
+// InsertAll returns the text that inserts a row, all its columns given.
+func (b *Builder) InsertAll(t *model.Table) string {
+	w := b.writer(nil)
+	w.str("INSERT INTO ").str(b.texts(t).name).str(" (").str(b.texts(t).columns).str(") VALUES (")
+	for i := range t.Columns() {
+		if i > 0 {
+			w.str(",")
+		}
+		w.arg()
+	}
+	return string(append(w.b, ')'))
+}
+
 // GetMany returns the text that reads n rows of one table by their keys, all
 // values of the first key first. The rows come in any order, missing ones not
 // at all.

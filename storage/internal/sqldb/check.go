@@ -52,6 +52,29 @@ func (d *Dialect) checkValue(t *model.Table, i int, v model.Value) error {
 	return nil
 }
 
+// CheckRow refuses a whole row that the engine could not hold as it is:
+// model.ErrBadArgument.
+func (d *Dialect) CheckRow(t *model.Table, r *model.Row) error {
+	if r == nil || len(r.Values) != len(t.Columns()) {
+		return model.Errorf(model.ErrBadArgument, "a row of %s needs %d values", t.Name(), len(t.Columns()))
+	}
+	for i, v := range r.Values {
+		if t.IsKey(i) {
+			if err := model.CheckKeyValue(t, i, v); err != nil {
+				return err
+			}
+		} else if c := t.Columns()[i]; v.Type() != c.Type {
+			return model.Errorf(model.ErrBadArgument, "column %s of %s is %s, not %s", c.Name, t.Name(), c.Type, v.Type())
+		} else if err := v.Check(); err != nil {
+			return err
+		}
+		if err := d.checkValue(t, i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckBatch refuses a batch that cannot be right: model.ErrBadArgument.
 func (d *Dialect) CheckBatch(batch *storage.Batch) error {
 	ms := batch.Mutations

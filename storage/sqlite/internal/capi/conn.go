@@ -170,9 +170,10 @@ func (c *Conn) Strings(sql string, args ...string) ([][]string, error) {
 	}
 }
 
-// Backup copies the whole database into dst in one step, within the read
-// transaction that is open on c, if there is one.
-func (c *Conn) Backup(dst *Conn) error {
+// Backup copies the whole database into dst, pages at a time, and gives up when
+// stop returns an error. Within a read transaction that is open on c the copy is
+// what that transaction sees, whoever writes meanwhile.
+func (c *Conn) Backup(dst *Conn, pages int, stop func() error) error {
 	main, err := libc.CString("main")
 	if err != nil {
 		return errMemory
@@ -182,12 +183,21 @@ func (c *Conn) Backup(dst *Conn) error {
 	if b == 0 {
 		return dst.err(sqlite3.Xsqlite3_extended_errcode(c.tls, dst.db))
 	}
-	rc := sqlite3.Xsqlite3_backup_step(c.tls, b, -1)
-	if end := sqlite3.Xsqlite3_backup_finish(c.tls, b); rc == sqlite3.SQLITE_DONE && end != sqlite3.SQLITE_OK {
-		rc = end
+	rc := int32(sqlite3.SQLITE_OK)
+	for rc == sqlite3.SQLITE_OK {
+		if err = stop(); err != nil {
+			break
+		}
+		rc = sqlite3.Xsqlite3_backup_step(c.tls, b, int32(pages))
 	}
-	if rc != sqlite3.SQLITE_DONE && rc != sqlite3.SQLITE_OK {
+	end := sqlite3.Xsqlite3_backup_finish(c.tls, b)
+	switch {
+	case err != nil:
+		return err
+	case rc != sqlite3.SQLITE_DONE:
 		return dst.err(rc)
+	case end != sqlite3.SQLITE_OK:
+		return dst.err(end)
 	}
 	return nil
 }
