@@ -112,3 +112,18 @@ func (p powers) count(ctx context.Context, t *model.Table) (int64, error) {
 		scan.Token = page.Next
 	}
 }
+
+// Marked returns the backup whose restore into one of the storages has begun and
+// not finished; "" if there is none.
+func Marked(ctx context.Context, storages []storage.Storage) (backup string, err error) {
+	for _, s := range storages {
+		marks, err := powers{Storage: s}.marks(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range marks {
+			backup = m.Backup
+		}
+	}
+	return backup, nil
+}
