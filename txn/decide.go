@@ -51,7 +51,7 @@ func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, 
 		case storage.Unknown:
 			lost = true
 			if mutant.On("txn.unknown-is-failed") {
-				return verdict{err: tx.conflict("commit", "", err)}
+				return verdict{err: tx.conflict("commit", "", nil)}
 			}
 		}
 		if outcome != storage.NotApplied || lost {

@@ -53,7 +53,7 @@ func (tx *Tx) writeOnce(ctx context.Context, g *group, batch storage.Batch) erro
 		case storage.Unknown:
 			lost = true
 			if mutant.On("txn.unknown-is-failed") {
-				return tx.conflict("commit", "", err)
+				return tx.conflict("commit", "", nil)
 			}
 		default:
 			if !lost {

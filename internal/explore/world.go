@@ -1,0 +1,361 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/internal/history"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/memory"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
+	"github.com/stillpoint-db/stillpoint/txn"
+	"github.com/stillpoint-db/stillpoint/txn/record"
+	"github.com/stillpoint-db/stillpoint/txn/txntest"
+)
+
+// The databases are d0, d1, d2; each has one table. The Coordinator lives in d0.
+const maxDatabases = 3
+
+var (
+	tableNames [maxDatabases]model.TableName
+	physical   = map[model.TableName]*model.Table{}
+	layouts    = map[model.TableName]*record.Layout{}
+)
+
+func init() {
+	for i := range tableNames {
+		name := model.TableName{Namespace: fmt.Sprintf("n%d", i), Name: "t"}
+		tableNames[i] = name
+		physical[name] = txntest.PhysicalTable(name)
+		l, err := record.NewLayout(physical[name])
+		if err != nil {
+			panic("explore: " + err.Error())
+		}
+		layouts[name] = l
+	}
+	physical[coordinatorName] = record.CoordinatorTable("")
+}
+
+// Shape is the world of one schedule, drawn from its seed.
+type Shape struct {
+	Databases    int
+	Managers     int
+	Transactions int // of each manager
+	Backups      int
+	Isolation    txn.Isolation
+	Txn          txn.Options
+	Memory       memory.Options
+	Partitions   int
+	Rows         int
+	Budget       Budget
+}
+
+// draw makes a shape.
+func draw(rng *rand.Rand) Shape {
+	coin := func() bool { return rng.IntN(2) == 0 }
+	sh := Shape{
+		Databases:    2 + rng.IntN(2),
+		Managers:     2 + rng.IntN(2),
+		Transactions: 2 + rng.IntN(2),
+		Backups:      1 + rng.IntN(2),
+		Partitions:   1 + rng.IntN(2),
+		Rows:         1 + rng.IntN(2),
+		Budget:       Budget{Lost: rng.IntN(3), Refused: rng.IntN(2), Crashes: rng.IntN(2), Freezes: rng.IntN(2), Jumps: rng.IntN(3)},
+	}
+	sh.Isolation = txn.Serializable
+	if rng.IntN(3) == 0 {
+		sh.Isolation = txn.Snapshot
+	}
+	sh.Txn = txn.Defaults()
+	sh.Txn.Isolation = sh.Isolation
+	sh.Txn.OnePhaseCommit = rng.IntN(4) > 0
+	sh.Txn.AsyncCommit = coin()
+	if rng.IntN(4) == 0 {
+		sh.Txn.Schedule = txn.Textbook
+	}
+	sh.Memory = memory.Options{NoCopyColumns: coin(), NoLockedChecks: rng.IntN(4) == 0, NoBatchedReads: coin(), FenceLimit: 10 * time.Second}
+	if rng.IntN(6) == 0 {
+		sh.Memory.Unit = memory.Partition
+	}
+	return sh
+}
+
+// world is one schedule under way.
+type world struct {
+	shape  Shape
+	sched  *scheduler
+	oracle *oracle
+	load   txntest.Workload
+	dbs    []*memory.Database
+	copies []*copied
+	voided int
+	errs   []error
+}
+
+// tablesOf lists the tables of database i.
+func (w *world) tablesOf(i int) []model.TableName {
+	if i == 0 {
+		return []model.TableName{coordinatorName, tableNames[0]}
+	}
+	return []model.TableName{tableNames[i]}
+}
+
+// Result is what one schedule has shown.
+type Result struct {
+	Steps    int
+	Commits  int
+	Backups  int // right ones; those that were refused do not count
+	Refused  int // backups that gave up and said so
+	Problems []string
+}
+
+// Run runs the schedule of a seed. It must be called inside a bubble of
+// testing/synctest. trace, if not nil, is told of every step.
+func Run(ctx context.Context, seed uint64, trace func(format string, args ...any)) (res Result) {
+	rng := rand.New(rand.NewPCG(seed, 0xb0bb1e))
+	w := &world{shape: draw(rng), oracle: newOracle()}
+	w.sched = newScheduler(rng, w.shape.Budget, trace)
+	w.load = txntest.Workload{Tables: tableNames[:w.shape.Databases], Partitions: w.shape.Partitions, Rows: w.shape.Rows, MaxOps: 3,
+		Isolation: w.shape.Isolation, History: new(history.Recorder)}
+	problem := func(format string, args ...any) { res.Problems = append(res.Problems, fmt.Sprintf(format, args...)) }
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := w.setUp(ctx); err != nil {
+		problem("set up: %v", err)
+		return res
+	}
+	for i := range w.shape.Managers {
+		w.startManager(ctx, i, rng.Uint64())
+	}
+	w.startBackup(ctx, rng)
+	if err := w.sched.run(); err != nil {
+		problem("%v", err)
+		return res
+	}
+	time.Sleep(16 * time.Second) // beyond every lease
+	for _, err := range w.errs {
+		problem("%v", err)
+	}
+	w.judge(ctx, problem)
+	res.Steps, res.Commits, res.Backups, res.Refused = w.sched.now(), w.oracle.count(), len(w.copies), w.voided
+	if trace != nil && len(res.Problems) > 0 {
+		trace("history:\n%s", w.load.History.History())
+	}
+	return res
+}
+
+func (w *world) setUp(ctx context.Context) error {
+	for i := range w.shape.Databases {
+		db := memory.NewDatabase()
+		a := db.Open("setup", memory.Options{}).Admin()
+		for _, name := range w.tablesOf(i) {
+			if err := a.CreateNamespace(ctx, name.Namespace); err != nil {
+				return err
+			}
+			if err := a.CreateTable(ctx, physical[name]); err != nil {
+				return err
+			}
+		}
+		w.dbs = append(w.dbs, db)
+	}
+	return nil
+}
+
+// gates connects a process to all databases.
+func (w *world) gates(p *process) []*gate {
+	var gs []*gate
+	for i, db := range w.dbs {
+		gs = append(gs, connect(w.sched, p, fmt.Sprintf("d%d", i), db, w.shape.Memory, w.oracle.applied))
+	}
+	return gs
+}
+
+// router joins storages of all databases to one.
+func router[S storage.Storage](of []S) (*multi.Set, error) {
+	var all []storage.Storage
+	spaces := map[string]string{coordinatorName.Namespace: of[0].Name()}
+	for i, s := range of {
+		all = append(all, s)
+		spaces[tableNames[i].Namespace] = s.Name()
+	}
+	return multi.New(all, multi.Routing{Default: of[0].Name(), Namespaces: spaces})
+}
+
+// startManager starts a process that runs transactions one after the other.
+func (w *world) startManager(ctx context.Context, i int, seed uint64) {
+	p := w.sched.process(ctx, fmt.Sprintf("m%d", i))
+	rng := rand.New(rand.NewPCG(seed, uint64(i)))
+	w.sched.work(func() {
+		s, err := router(w.gates(p))
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		m, err := txn.Open(p.ctx, s, w.shape.Txn)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		for j := range w.shape.Transactions {
+			id := fmt.Sprintf("%s-%d", p.name, j)
+			_, err := w.load.Run(withTx(p.ctx, id), m, rng, id, func(ws txntest.Writes) { w.oracle.plan(id, ws) })
+			if err != nil && !expected(err) {
+				w.fail(fmt.Errorf("transaction %s: %w", id, err))
+			}
+			if p.ctx.Err() != nil {
+				break
+			}
+		}
+		_ = m.Close(p.ctx) // fails if the process has crashed
+	})
+}
+
+// expected tells an error that a transaction may meet from one that it may not.
+func expected(err error) bool {
+	for _, class := range []error{model.ErrConflict, model.ErrUnavailable, model.ErrUnknownOutcome, context.Canceled} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) fail(err error) {
+	w.sched.mu.Lock()
+	defer w.sched.mu.Unlock()
+	w.errs = append(w.errs, err)
+}
+
+// startBackup starts a process that takes backups at random moments.
+func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
+	p := w.sched.process(ctx, "backup")
+	p.perfect, p.mortal = true, false
+	delays := make([]int, w.shape.Backups)
+	for i := range delays {
+		delays[i] = rng.IntN(60)
+	}
+	w.sched.work(func() {
+		gates := w.gates(p)
+		for _, d := range delays {
+			w.sched.freeze(p, d)
+			w.sched.wait(ctx, p, stopStep, "begins")
+			c, err := w.backup(ctx, gates)
+			switch {
+			case err == nil:
+				w.copies = append(w.copies, c)
+			case errors.Is(err, model.ErrVoid), errors.Is(err, model.ErrConflict), errors.Is(err, model.ErrUnavailable):
+				w.voided++
+			default:
+				w.fail(fmt.Errorf("backup: %w", err))
+			}
+		}
+	})
+}
+
+// judge compares what is there with what should be.
+func (w *world) judge(ctx context.Context, problem func(string, ...any)) {
+	handles := make([]*memory.Storage, len(w.dbs))
+	for i, db := range w.dbs {
+		handles[i] = db.Open(fmt.Sprintf("d%d", i), w.shape.Memory)
+	}
+	w.judgeCopies(ctx, handles[0], problem)
+	s, err := router(handles)
+	if err != nil {
+		problem("%v", err)
+		return
+	}
+	m, err := txn.Open(ctx, s, w.shape.Txn)
+	if err != nil {
+		problem("%v", err)
+		return
+	}
+	if err := w.load.Final(ctx, m, "final"); err != nil {
+		problem("%v", err)
+	}
+	if err := m.Close(ctx); err != nil {
+		problem("%v", err)
+	}
+	w.judgeLive(problem)
+}
+
+// judgeCopies restores every copy and compares it with the state of its cut.
+func (w *world) judgeCopies(ctx context.Context, coordinator *memory.Storage, problem func(string, ...any)) {
+	if len(w.copies) == 0 {
+		return
+	}
+	page, err := coordinator.Scan(ctx, storage.Scan{Table: physical[coordinatorName], Kind: storage.ScanTable})
+	if err != nil {
+		problem("%v", err)
+		return
+	}
+	for i, c := range w.copies {
+		if c.first != c.last {
+			problem("backup %d: %d commit points under the fence", i, c.last-c.first)
+		}
+		got, err := restore(ctx, c, page.Rows)
+		if err != nil {
+			problem("restore of backup %d: %v", i, err)
+			continue
+		}
+		if d := got.differs(w.oracle.replay(c.first)); d != "" {
+			how := torn
+			if w.isAnyCut(got, c) {
+				how = late
+			}
+			problem("%s: backup %d restored: %s", how, i, d)
+		}
+	}
+}
+
+// How a restored copy can be wrong.
+const (
+	torn = "TORN" // it is the state of no moment while it was taken
+	late = "LATE" // it is the state of a moment after the fence was taken
+)
+
+// isAnyCut tells whether a restored state is that of a later moment at which the
+// copy was being taken. Then it is a right cut, though not the one meant.
+func (w *world) isAnyCut(got state, c *copied) bool {
+	for n := c.first + 1; n <= c.last; n++ {
+		if got.differs(w.oracle.replay(n)) == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeLive compares the databases in the end, and what the clients were told,
+// with the commit points.
+func (w *world) judgeLive(problem func(string, ...any)) {
+	h := w.load.History.History()
+	final := state{}
+	for _, t := range h {
+		switch {
+		case t.Final:
+			for _, o := range t.Ops {
+				if len(o.List) > 0 {
+					final[o.Key] = history.Join(o.List) + " | " + o.List[0]
+				}
+			}
+		case t.Outcome == history.Committed && !w.oracle.committed(t.Name) && slices.ContainsFunc(t.Ops, func(o history.Op) bool { return o.Write }):
+			problem("%s was reported committed and had no commit point", t.Name)
+		case t.Outcome == history.Aborted && w.oracle.committed(t.Name):
+			problem("%s was reported aborted after its commit point", t.Name)
+		}
+	}
+	if d := final.differs(w.oracle.replay(w.oracle.count())); d != "" {
+		problem("the databases are not what the commit points make: %s", d)
+	}
+	level := history.StrictSerializable
+	if w.shape.Isolation == txn.Snapshot {
+		level = history.Snapshot
+	}
+	for _, a := range history.Check(h, level) {
+		problem("history: %s", a)
+	}
+}
