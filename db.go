@@ -18,14 +18,15 @@ import (
 // DB is a set of databases with transactions over them. It is safe for
 // concurrent use; a program needs one.
 type DB struct {
-	cfg     *config.Config
-	set     *multi.Set
-	txns    atomic.Pointer[txn.Manager]
-	txnOpts txn.Options
-	hooks   Hooks
-	nesting nesting
-	doubts  doubts
-	plain   plainTables
+	cfg       *config.Config
+	set       *multi.Set
+	txns      atomic.Pointer[txn.Manager]
+	txnOpts   txn.Options
+	intercept CommitInterceptor // nil = none
+	hooks     Hooks
+	nesting   nesting
+	doubts    doubts
+	plain     plainTables
 
 	opening sync.Mutex // held while txns is opened
 
@@ -49,7 +50,7 @@ func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptio
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, set: set, txnOpts: opts, hooks: o.hooks, plain: plainTables{ttl: cfg.MetadataExpiration}}
+	db := &DB{cfg: cfg, set: set, txnOpts: opts, hooks: o.hooks, intercept: o.intercept, plain: plainTables{ttl: cfg.MetadataExpiration}}
 	if _, err := db.manager(ctx); err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}

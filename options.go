@@ -48,6 +48,7 @@ type openOptions struct {
 	password   string
 	properties map[string]string
 	wrap       func(storage.Storage) storage.Storage
+	intercept  CommitInterceptor
 }
 
 // WithLogger gives the DB a logger; without it, it says nothing.
@@ -80,6 +81,17 @@ func WithProperty(key, value string) Option {
 // wrapper must keep to the contract of storage.Storage.
 func WithStorageWrapper(wrap func(storage.Storage) storage.Storage) Option {
 	return func(o *openOptions) { o.wrap = wrap }
+}
+
+// CommitInterceptor runs in place of the commit of every transaction that has
+// written something. It calls commit, once, or not at all, and returns what the
+// program is to see.
+type CommitInterceptor func(ctx context.Context, txID string, commit func() error) error
+
+// WithCommitInterceptor lets commits fail on purpose, for tests of what a
+// program does then; stillpointtest has a switch made of it.
+func WithCommitInterceptor(f CommitInterceptor) Option {
+	return func(o *openOptions) { o.intercept = f }
 }
 
 // TxOption is an option of one transaction.

@@ -82,7 +82,13 @@ func (tx *Tx) Commit() error {
 	if tx.ended {
 		return tx.over("commit")
 	}
-	err := tx.tx.Commit(tx.ctx)
+	commit := func() error { return tx.tx.Commit(tx.ctx) }
+	var err error
+	if tx.db.intercept != nil && tx.writes {
+		err = tx.db.intercept(tx.ctx, tx.ID(), commit)
+	} else {
+		err = commit()
+	}
 	if errors.Is(err, ErrUnknownOutcome) && tx.writes {
 		tx.db.doubts.add(tx.ID(), tx.wrote)
 	}

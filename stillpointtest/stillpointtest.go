@@ -5,11 +5,10 @@ package stillpointtest
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint"
-	"github.com/stillpoint-db/stillpoint/storage"
-	"github.com/stillpoint-db/stillpoint/storage/faulty"
 	_ "github.com/stillpoint-db/stillpoint/storage/memory" // the databases that Open opens
 )
 
@@ -28,12 +27,11 @@ func Open(t testing.TB, tables ...stillpoint.TableDef) *DB {
 	f := &Faults{}
 	db, err := stillpoint.Open(ctx,
 		stillpoint.Properties{"scalar.db.storage": "memory", "scalar.db.contact_points": "memory:" + t.Name()},
-		stillpoint.WithStorageWrapper(f.wrap))
+		stillpoint.WithCommitInterceptor(f.commit))
 	if err != nil {
 		t.Fatalf("stillpointtest: %v", err)
 	}
 	t.Cleanup(func() {
-		f.Clear()
 		if err := db.Close(); err != nil {
 			t.Errorf("stillpointtest: closing the database: %v", err)
 		}
@@ -44,44 +42,72 @@ func Open(t testing.TB, tables ...stillpoint.TableDef) *DB {
 	return &DB{db, f}
 }
 
-// Faults makes the writes of the databases behind a DB go wrong. Its methods may
-// be called at any time, from any goroutine.
+// Faults makes the commits of a DB go wrong: of those transactions that have
+// written something, in the order in which they commit. Faults asked for one
+// after the other happen one after the other. Its methods may be called at any
+// time, from any goroutine.
 type Faults struct {
-	storages []*faulty.Storage // filled before Open returns
+	mu      sync.Mutex
+	planned []fault // guarded by mu
 }
 
-func (f *Faults) wrap(s storage.Storage) storage.Storage {
-	w := faulty.New(s, 1)
-	f.storages = append(f.storages, w)
-	return w
+type fault struct {
+	commits bool // the commit happens nevertheless
+	class   error
+	detail  string
 }
 
-func (f *Faults) add(e faulty.Effect, n int) {
-	for _, s := range f.storages {
-		s.Add(e.On(faulty.Mutate).Times(n))
-	}
+// ConflictNext lets the next n commits meet a conflict: nothing of them happens,
+// and Transact runs its function again.
+func (f *Faults) ConflictNext(n int) {
+	f.plan(n, fault{false, stillpoint.ErrConflict, "another transaction was in the way, on purpose"})
 }
 
-// ConflictNext lets the next n writes meet a conflict: the transactions that
-// make them fail with ErrConflict, and Transact runs them again.
-func (f *Faults) ConflictNext(n int) { f.add(faulty.Conflict, n) }
+// LoseAnswerNext lets the next n commits happen and loses their answers: they
+// fail with ErrUnknownOutcome.
+func (f *Faults) LoseAnswerNext(n int) {
+	f.plan(n, fault{true, stillpoint.ErrUnknownOutcome, "the answer to the deciding write was lost, on purpose"})
+}
 
-// LoseAnswerNext lets the next n writes happen, but loses their answers: a
-// transaction whose deciding write that is fails with ErrUnknownOutcome although
-// it has committed.
-func (f *Faults) LoseAnswerNext(n int) { f.add(faulty.LoseAnswer, n) }
+// LoseRequestNext loses the next n commits on their way without their senders
+// knowing: they fail with ErrUnknownOutcome and have not happened.
+func (f *Faults) LoseRequestNext(n int) {
+	f.plan(n, fault{false, stillpoint.ErrUnknownOutcome, "the deciding write was lost, on purpose"})
+}
 
-// LoseRequestNext lets the next n writes get lost on their way, and their
-// senders not know: a transaction whose deciding write that is fails with
-// ErrUnknownOutcome and has not committed.
-func (f *Faults) LoseRequestNext(n int) { f.add(faulty.LoseRequest, n) }
+// UnavailableNext lets the next n commits find no database.
+func (f *Faults) UnavailableNext(n int) {
+	f.plan(n, fault{false, stillpoint.ErrUnavailable, "the database does not answer, on purpose"})
+}
 
-// UnavailableNext lets the next n writes find no database.
-func (f *Faults) UnavailableNext(n int) { f.add(faulty.Unavailable, n) }
-
-// Clear ends all faults that have not happened yet.
+// Clear forgets all faults that have not happened yet.
 func (f *Faults) Clear() {
-	for _, s := range f.storages {
-		s.Clear()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.planned = nil
+}
+
+func (f *Faults) plan(n int, x fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for range n {
+		f.planned = append(f.planned, x)
 	}
+}
+
+func (f *Faults) commit(_ context.Context, txID string, commit func() error) error {
+	f.mu.Lock()
+	if len(f.planned) == 0 {
+		f.mu.Unlock()
+		return commit()
+	}
+	x := f.planned[0]
+	f.planned = f.planned[1:]
+	f.mu.Unlock()
+	if x.commits {
+		if err := commit(); err != nil {
+			return err
+		}
+	}
+	return &stillpoint.Error{Class: x.class, Op: "commit", Subject: "transaction " + txID, Detail: x.detail, TxID: txID}
 }
