@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
+)
+
+// load reads the file of --config.
+func (a *app) load() (*config.Config, error) {
+	if a.configFile == "" {
+		return nil, usagef("--config FILE is missing: the properties file that names the databases")
+	}
+	return config.Load(a.configFile)
+}
+
+// connected runs a function on the opened databases of --config, and closes
+// them.
+func (a *app) connected(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) (err error) {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	set, err := config.Open(ctx, cfg, a.logger)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := set.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("close the databases: %w", cerr)
+		}
+	}()
+	return run(cfg, set)
+}
