@@ -132,18 +132,17 @@ func (i *inspector) collations(ctx context.Context, ses *session, name model.Tab
 
 // durability warns of settings under which a crash of the server forgets commits.
 func (i *inspector) durability(ctx context.Context, ses *session) error {
-	rows, err := ses.strings(ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_binlog, @@GLOBAL.log_bin")
-	if err != nil || len(rows) != 1 {
+	vars, err := ses.variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin")
+	if err != nil {
 		return err
 	}
-	r := rows[0]
-	if r[0] != "1" {
-		i.add("commits-may-be-lost", storage.Warning, "innodb_flush_log_at_trx_commit="+r[0],
+	if v := vars["innodb_flush_log_at_trx_commit"]; v != "1" && v != "3" {
+		i.add("commits-may-be-lost", storage.Warning, "innodb_flush_log_at_trx_commit="+v,
 			"the server reports commits before they are on disk; a crash may forget the last second of them, in this database and not in others",
 			"SET GLOBAL innodb_flush_log_at_trx_commit=1;")
 	}
-	if r[2] != "0" && r[1] != "1" {
-		i.add("commits-may-be-lost", storage.Info, "sync_binlog="+r[1],
+	if v := vars["sync_binlog"]; on(vars["log_bin"]) && v != "1" {
+		i.add("commits-may-be-lost", storage.Info, "sync_binlog="+v,
 			"after a crash the binary log, and with it replicas, may lack commits that the tables have", "SET GLOBAL sync_binlog=1;")
 	}
 	return nil
@@ -228,18 +227,10 @@ func (i *inspector) tryLock(ctx context.Context, name model.TableName) error {
 	return err
 }
 
-// identify returns what tells a server from all others, whatever its address.
-func identify(ctx context.Context, ses *session, mariadb bool) (string, error) {
-	rows, err := ses.strings(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid','hostname','port','datadir','server_id','socket')")
-	if err != nil {
-		return "", err
+// identity tells a server from all others, whatever its address.
+func identity(vars map[string]string, mariadb bool) string {
+	if vars["server_uuid"] != "" && !mariadb {
+		return "mysql:" + vars["server_uuid"]
 	}
-	v := map[string]string{}
-	for _, r := range rows {
-		v[r[0]] = r[1]
-	}
-	if v["server_uuid"] != "" && !mariadb {
-		return "mysql:" + v["server_uuid"], nil
-	}
-	return fmt.Sprintf("mysql:%s:%s:%s:%s", v["hostname"], v["port"], v["datadir"], v["server_id"]), nil
+	return fmt.Sprintf("mysql:%s:%s:%s:%s", vars["hostname"], vars["port"], vars["datadir"], vars["server_id"])
 }

@@ -64,23 +64,24 @@ func (s *Store) meet(ctx context.Context) error {
 		return err
 	}
 	defer func() { s.giveBack(ctx, ses) }()
-	rows, err := ses.strings(ctx, "SELECT VERSION(), @@max_allowed_packet, @@log_bin, @@binlog_format")
+	rows, err := ses.strings(ctx, "SELECT VERSION()")
 	if err != nil || len(rows) != 1 {
 		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
 	}
-	r := rows[0]
-	s.server = server{engine: "MySQL", version: r[0]}
-	if version, _, ok := strings.Cut(r[0], "-MariaDB"); ok {
+	s.server = server{engine: "MySQL", version: rows[0][0]}
+	if version, _, ok := strings.Cut(rows[0][0], "-MariaDB"); ok {
 		s.server.mariadb, s.server.engine, s.server.version = true, "MariaDB", version
 	}
-	if n, err := strconv.Atoi(r[1]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {
+	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id")
+	if err != nil {
+		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+	}
+	s.server.identity = identity(vars, s.server.mariadb)
+	if n, err := strconv.Atoi(vars["max_allowed_packet"]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {
 		s.target.config.MaxAllowedPacket = n - 1
 		ses.broken = true // it does not know the limit
 	}
-	if s.server.identity, err = identify(ctx, ses, s.server.mariadb); err != nil {
-		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
-	}
-	if r[2] != "0" && strings.EqualFold(r[3], "STATEMENT") && s.opts.isolation < repeatableRead {
+	if on(vars["log_bin"]) && strings.EqualFold(vars["binlog_format"], "STATEMENT") && s.opts.isolation < repeatableRead {
 		// Such a server refuses writes under READ COMMITTED.
 		s.opts.isolation = repeatableRead
 		s.cfg.Logger.Info("the server logs statements, so sessions are REPEATABLE READ", "storage", s.cfg.Name)
@@ -96,6 +97,7 @@ type options struct {
 	keySize           int
 	metadata          string
 	acceptCollation   bool
+	rowLockWait       int // seconds
 }
 
 type isolation int
@@ -126,7 +128,7 @@ const (
 )
 
 func parseOptions(cfg storage.Config, mariadbURL bool) (options, []string, error) {
-	o := options{maxTotal: max(32, 8*runtime.GOMAXPROCS(0)), keySize: defaultKeySize, metadata: cfg.Properties[propMetadata]}
+	o := options{maxTotal: max(32, 8*runtime.GOMAXPROCS(0)), keySize: defaultKeySize, rowLockWait: rowLockWait, metadata: cfg.Properties[propMetadata]}
 	var warnings []string
 	bad := func(key, want string) error {
 		return &model.Error{Class: model.ErrBadArgument, Op: "open storage", Subject: strconv.Quote(cfg.Name),
@@ -204,7 +206,7 @@ func (s *Store) connectAs(ctx context.Context, level isolation) (*session, error
 	ses := &session{conn: conn, stmts: map[string]*list.Element{}}
 	rows, err := ses.queryText(ctx, fmt.Sprintf("SET NAMES utf8mb4; SET sql_mode='%s', time_zone='+00:00', autocommit=1, default_storage_engine=InnoDB, "+
 		"innodb_lock_wait_timeout=%d, lock_wait_timeout=%d; SET SESSION TRANSACTION ISOLATION LEVEL %s; SELECT CONNECTION_ID()",
-		sqlMode, rowLockWait, definitionWait, level))
+		sqlMode, s.opts.rowLockWait, definitionWait, level))
 	if err != nil {
 		ses.close()
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -157,23 +156,28 @@ func (s *Store) checkPrimary(ctx context.Context) error {
 }
 
 func (s *Store) notPrimary(ctx context.Context, ses *session) (reason string, err error) {
-	rows, err := ses.strings(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only','super_read_only','innodb_read_only','wsrep_on','wsrep_provider','group_replication_single_primary_mode')")
+	vars, err := ses.variables(ctx, "read_only", "super_read_only", "innodb_read_only", "wsrep_on", "wsrep_provider", "group_replication_single_primary_mode")
 	if err != nil {
 		return "", err
 	}
-	vars := map[string]string{}
-	for _, r := range rows {
-		vars[strings.ToLower(r[0])] = strings.ToUpper(r[1])
-	}
-	switch {
-	case on(vars["read_only"]) || on(vars["super_read_only"]) || on(vars["innodb_read_only"]):
-		return "the server is read-only: it is a replica, or is being taken out of service; point the storage at the primary", nil
-	case on(vars["wsrep_on"]) && vars["wsrep_provider"] != "" && vars["wsrep_provider"] != "NONE":
-		return "the server is a node of a Galera cluster, in which LOCK TABLES holds only the sessions of one node", nil
-	case vars["group_replication_single_primary_mode"] == "OFF":
-		return "the server is a member of a group replication with several primaries, in which LOCK TABLES holds only the sessions of one member", nil
+	if reason := noSolePrimary(vars); reason != "" {
+		return reason, nil
 	}
 	return s.replicating(ctx, ses)
+}
+
+// noSolePrimary tells from the variables of a server why its locks do not hold
+// all writes; "" if they may.
+func noSolePrimary(vars map[string]string) string {
+	switch {
+	case on(vars["read_only"]) || on(vars["super_read_only"]) || on(vars["innodb_read_only"]):
+		return "the server is read-only: it is a replica, or is being taken out of service; point the storage at the primary"
+	case on(vars["wsrep_on"]) && vars["wsrep_provider"] != "" && !strings.EqualFold(vars["wsrep_provider"], "none"):
+		return "the server is a node of a Galera cluster, in which LOCK TABLES holds only the sessions of one node"
+	case strings.EqualFold(vars["group_replication_single_primary_mode"], "OFF"):
+		return "the server is a member of a group replication with several primaries, in which LOCK TABLES holds only the sessions of one member"
+	}
+	return ""
 }
 
 // replicating looks for replication from another server. Without the right to
@@ -207,7 +211,7 @@ func (s *Store) replicating(ctx context.Context, ses *session) (reason string, e
 	return "", nil
 }
 
+// on reads a switch of the server. NO_LOCK and the like are forms of on.
 func on(v string) bool {
-	n, err := strconv.Atoi(v)
-	return v == "ON" || err == nil && n != 0
+	return v != "" && v != "0" && !strings.EqualFold(v, "OFF")
 }

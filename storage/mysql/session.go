@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"io"
+	"strings"
 
 	"github.com/stillpoint-db/stillpoint/model"
 )
@@ -159,6 +160,17 @@ func (s *session) table(ctx context.Context, sql string) (columns []string, out 
 	defer rows.Close()
 	out, err = s.texts(rows)
 	return rows.Columns(), out, err
+}
+
+// variables reads global variables of the server; those that it does not have
+// are "".
+func (s *session) variables(ctx context.Context, names ...string) (map[string]string, error) {
+	rows, err := s.strings(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(names, "','")+"')")
+	out := make(map[string]string, len(rows))
+	for _, r := range rows {
+		out[strings.ToLower(r[0])] = r[1]
+	}
+	return out, err
 }
 
 func (s *session) texts(rows driver.Rows) (out [][]string, err error) {

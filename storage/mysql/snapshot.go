@@ -22,6 +22,9 @@ const snapshotIdle = 8 * 60 * 60
 // PrepareSnapshot implements storage.Snapshotter. It opens one session for each
 // reader, and one more for the lock that makes them see the same.
 func (s *Store) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOptions) (storage.Snapshot, error) {
+	if err := s.transactional(ctx, opts.Tables); err != nil {
+		return nil, err
+	}
 	n := &snapshot{store: s, opts: opts, free: make(chan *session, max(1, opts.Readers))}
 	sessions := make([]*session, cap(n.free))
 	group, gctx := errgroup.WithContext(ctx)
@@ -47,6 +50,26 @@ func (s *Store) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOption
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// transactional refuses tables of storage engines without snapshots.
+func (s *Store) transactional(ctx context.Context, tables []model.TableName) error {
+	return s.read(ctx, "open a snapshot of", func(ses *session) error {
+		for _, name := range tables {
+			f, err := tableInfo(ctx, ses, name)
+			if err != nil {
+				return err
+			}
+			if !f.exists {
+				return sqldb.NoTable(name)
+			}
+			if !strings.EqualFold(f.engine, "InnoDB") {
+				return &model.Error{Class: model.ErrRefused, Op: "open a snapshot of", Subject: name.String(),
+					Detail: fmt.Sprintf("its storage engine %q has no snapshots", f.engine), Hint: "ALTER TABLE " + s.dialect.Table(name) + " ENGINE=InnoDB;"}
+			}
+		}
+		return nil
+	})
 }
 
 // openReader opens a session whose transactions are REPEATABLE READ, without

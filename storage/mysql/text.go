@@ -18,6 +18,9 @@ const (
 	countVariable = "@`~stillpoint count`"
 	// raise is an error if it is evaluated: 1242, a subquery with two rows.
 	raise = "(SELECT 1 UNION ALL SELECT 2)"
+	// abortedIdle is how long, in seconds, the server keeps the locks of a
+	// batch that it stopped in, should the client be frozen just then.
+	abortedIdle = 2
 )
 
 // mutateText sends a batch as one text. If the server answers with an error, it
@@ -33,7 +36,7 @@ func (s *Store) mutateText(ctx context.Context, ses *session, ms []storage.Mutat
 		ses.broken = true // ending the session rolls back
 		return sent, err
 	}
-	rows, err2 := ses.strings(context.WithoutCancel(ctx), "ROLLBACK; SELECT "+userVariable)
+	rows, err2 := ses.strings(context.WithoutCancel(ctx), "ROLLBACK; SET SESSION wait_timeout=DEFAULT; SELECT "+userVariable)
 	if err2 != nil {
 		ses.broken = true
 		return sent, err
@@ -59,7 +62,9 @@ func (s *Store) mutateText(ctx context.Context, ses *session, ms []storage.Mutat
 }
 
 func (s *Store) appendText(b []byte, ms []storage.Mutation) []byte {
-	b = append(b, "SET "+userVariable+"=-1; START TRANSACTION; "...)
+	b = append(b, "SET "+userVariable+"=-1, SESSION wait_timeout="...)
+	b = strconv.AppendInt(b, abortedIdle, 10)
+	b = append(b, "; START TRANSACTION; "...)
 	var values []model.Value
 	for i := range ms {
 		st := s.builder.Mutation(&ms[i])
@@ -85,7 +90,7 @@ func (s *Store) appendText(b []byte, ms []storage.Mutation) []byte {
 			b = append(b, "; SET "+userVariable+"=IF("+holds+","+number+","+raise+"); "...)
 		}
 	}
-	return append(b, "COMMIT"...)
+	return append(b, "COMMIT; SET SESSION wait_timeout=DEFAULT"...)
 }
 
 // appendFilled writes a statement with its placeholders replaced by values.
