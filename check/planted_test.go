@@ -8,7 +8,6 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/txn/record"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -158,8 +157,6 @@ func TestEveryRuleHasAPlantedViolation(t *testing.T) {
 		}
 	}
 }
-
-var engines = map[string]func(t testing.TB, name string) storage.Storage{"memory": openMemory}
 
 func TestSoundDataIsConsistent(t *testing.T) {
 	for engine, open := range engines {

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/memory"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
+	_ "github.com/stillpoint-db/stillpoint/storage/sqlite"
 	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 
@@ -172,6 +174,18 @@ func (w *world) check(live bool, opts check.Options) *check.Report {
 	rep, err := check.Run(w.t.Context(), src, opts)
 	w.must(err)
 	return rep
+}
+
+// engines open an empty database of their own.
+var engines = map[string]func(t testing.TB, name string) storage.Storage{"memory": openMemory, "SQLite": openSQLite}
+
+func openSQLite(t testing.TB, name string) storage.Storage {
+	t.Helper()
+	s, err := storage.Open(t.Context(), storage.Config{Name: name, Driver: "sqlite", URL: "jdbc:sqlite:" + filepath.Join(t.TempDir(), name+".db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func openMemory(_ testing.TB, name string) storage.Storage { return memory.New(name) }
