@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -21,7 +20,6 @@ type gate struct {
 	sched   *scheduler
 	p       *process
 	applied func(ctx context.Context, b storage.Batch) // told of each batch that was applied
-	late    sync.WaitGroup
 }
 
 // connect opens a gate.

@@ -12,8 +12,12 @@ import (
 // admin implements storage.Admin. Schema changes do not wait for a fence.
 type admin struct{ s *Storage }
 
-// CheckTable implements storage.Admin. Any definition will do.
-func (a admin) CheckTable(context.Context, *model.Table) error { return nil }
+// CheckTable implements storage.Admin. Any definition will do whose name can be
+// written as namespace.table.
+func (a admin) CheckTable(_ context.Context, t *model.Table) error {
+	_, err := model.ParseTableName(t.Name().String())
+	return err
+}
 
 // Statements implements storage.Admin.
 func (a admin) Statements(t *model.Table) []string {
@@ -38,8 +42,8 @@ func (a admin) change(ctx context.Context, f func(db *Database) error) error {
 
 // CreateNamespace implements storage.Admin.
 func (a admin) CreateNamespace(ctx context.Context, namespace string) error {
-	if namespace == "" {
-		return model.Errorf(model.ErrBadArgument, "a namespace needs a name")
+	if namespace == "" || strings.Contains(namespace, ".") {
+		return model.Errorf(model.ErrBadArgument, "%q is not the name of a namespace", namespace)
 	}
 	return a.change(ctx, func(db *Database) error {
 		db.namespaces[namespace] = true
@@ -62,6 +66,9 @@ func (a admin) DropNamespace(ctx context.Context, namespace string) error {
 
 // CreateTable implements storage.Admin.
 func (a admin) CreateTable(ctx context.Context, t *model.Table) error {
+	if err := a.CheckTable(ctx, t); err != nil {
+		return err
+	}
 	return a.change(ctx, func(db *Database) error {
 		switch name := t.Name(); {
 		case !db.namespaces[name.Namespace]:

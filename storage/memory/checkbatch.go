@@ -63,6 +63,9 @@ func checkGuard(m storage.Mutation) error {
 	if m.Kind == storage.Delete && m.Guard.Kind == storage.NotExists {
 		return model.Errorf(model.ErrBadArgument, "a delete of %s on the condition that the row does not exist", m.Table.Name())
 	}
+	if m.Kind == storage.Check && m.Guard.Kind == storage.Always {
+		return model.Errorf(model.ErrBadArgument, "a check of %s without a guard", m.Table.Name())
+	}
 	if m.Guard.Kind != storage.If {
 		return nil
 	}
