@@ -8,5 +8,7 @@ var commands = []func(*app) *cobra.Command{
 	schemaCommand,
 	checkCommand,
 	restoreCommand,
+	recoverCommand,
+	txCommand,
 	versionCommand,
 }

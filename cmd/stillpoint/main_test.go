@@ -142,6 +142,8 @@ func (s *script) do(negate bool, verb string, args []string) {
 		if err := os.WriteFile(args[1], []byte(s.read(args[0])), 0o600); err != nil {
 			s.fatal("%v", err)
 		}
+	case "leave":
+		s.leave(args)
 	case "rm":
 		for _, name := range args {
 			if err := os.RemoveAll(name); err != nil {
