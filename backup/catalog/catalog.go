@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/archive"
@@ -30,27 +31,34 @@ type Backup struct {
 // is none, model.ErrDamaged if its manifest is, model.ErrRefused if a later
 // version made it.
 func Open(ctx context.Context, r repo.Repository, id string) (*Backup, error) {
-	if id == Latest || id == "" {
-		list, err := r.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		id = ""
-		for _, e := range list {
-			if e.State == repo.Sealed {
-				id = e.ID
-			}
-		}
-		if id == "" {
-			return nil, &model.Error{Class: model.ErrNotFound, Detail: "there is no complete backup in " + r.Location(),
-				Hint: "Make one with: stillpoint backup create"}
-		}
+	id, err := Resolve(ctx, r, id)
+	if err != nil {
+		return nil, err
 	}
 	b, err := r.Open(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return read(ctx, b)
+}
+
+// Resolve turns Latest (or "") into the id of the newest sealed backup:
+// model.ErrNotFound if there is none. Other ids are returned as they are.
+func Resolve(ctx context.Context, r repo.Repository, id string) (string, error) {
+	if id != Latest && id != "" {
+		return id, nil
+	}
+	list, err := r.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range slices.Backward(list) {
+		if e.State == repo.Sealed {
+			return e.ID, nil
+		}
+	}
+	return "", &model.Error{Class: model.ErrNotFound, Detail: "there is no complete backup in " + r.Location(),
+		Hint: "Make one with: stillpoint backup create"}
 }
 
 func read(ctx context.Context, b repo.Backup) (*Backup, error) {

@@ -154,11 +154,7 @@ func (b *run) begin(ctx context.Context) error {
 // scratchOf names the folder in which a backup stages data. A run that dies
 // leaves it to the run that removes the unfinished backup of that id.
 func (b *run) scratchOf(id string) string {
-	dir := b.opts.Plan.Scratch
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "stillpoint-"+id)
+	return filepath.Join(b.opts.Plan.ScratchFolder(), "stillpoint-"+id)
 }
 
 // take goes through the steps of the backup.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
-	"github.com/stillpoint-db/stillpoint/backup/repo"
+	"github.com/stillpoint-db/stillpoint/internal/progress"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
@@ -138,54 +136,27 @@ func proveOne(ctx context.Context, d *Database, budget time.Duration) error {
 // checkSpace compares what the backup takes, as far as that can be told, with
 // the room that there is.
 func (p *Plan) checkSpace(ctx context.Context, opts Options) {
-	var data, scratch int64
+	if opts.Repository == nil {
+		return
+	}
+	var data int64
 	for _, d := range p.Databases {
 		data += max(0, d.Bytes)
-		if len(d.Tables) > 0 {
-			scratch += d.scratch
+	}
+	where := opts.Repository.Location()
+	free, err := opts.Repository.Free(ctx)
+	if err == nil {
+		if _, err = opts.Repository.List(ctx); errors.Is(err, model.ErrNotFound) {
+			err = nil // it will be made
 		}
 	}
-	if opts.Repository != nil {
-		if _, err := opts.Repository.List(ctx); err != nil && !errors.Is(err, model.ErrNotFound) {
-			p.findError("", "repository-unusable", opts.Repository.Location(), err)
-			return
-		}
-		// Rows compress to a quarter at best, and hardly ever grow.
-		free, err := opts.Repository.Free(ctx)
-		switch {
-		case err != nil:
-			p.findError("", "repository-unusable", opts.Repository.Location(), err)
-		case free >= 0 && free < data/4:
-			p.find("", storage.Blocker, "no-space", opts.Repository.Location(), fmt.Sprintf("the tables hold about %s, and %s has %s left", human(data), opts.Repository.Location(), human(free)), "make room, or give another --repo")
-		case free >= 0 && free < data:
-			p.find("", storage.Warning, "little-space", opts.Repository.Location(), fmt.Sprintf("the tables hold about %s before compression, and %s has %s left", human(data), opts.Repository.Location(), human(free)), "")
-		}
+	// Rows compress to a quarter at best, and hardly ever grow.
+	switch {
+	case err != nil:
+		p.findError("", "repository-unusable", where, err)
+	case free >= 0 && free < data/4:
+		p.find("", storage.Blocker, "no-space", where, fmt.Sprintf("the tables hold about %s, and %s has %s left", progress.Size(data), where, progress.Size(free)), "make room, or give another --repo")
+	case free >= 0 && free < data:
+		p.find("", storage.Warning, "little-space", where, fmt.Sprintf("the tables hold about %s before compression, and %s has %s left", progress.Size(data), where, progress.Size(free)), "")
 	}
-	if scratch > 0 {
-		dir := opts.Scratch
-		if dir == "" {
-			dir = os.TempDir()
-		}
-		free, err := repo.FreeSpace(dir)
-		switch {
-		case err != nil:
-			p.find("", storage.Blocker, "scratch-unreachable", dir, fmt.Sprintf("the folder for staged data cannot be used: %v", err), "give another with --scratch")
-		case free >= 0 && free < scratch:
-			p.find("", storage.Blocker, "no-scratch-space", dir, fmt.Sprintf("about %s are staged in %s, which has %s left", human(scratch), dir, human(free)), "make room, or give another folder with --scratch")
-		}
-	}
-}
-
-// human renders a number of bytes for people.
-func human(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB"}
-	f, i := float64(n), 0
-	for f >= 1000 && i < len(units)-1 {
-		f, i = f/1000, i+1
-	}
-	s := fmt.Sprintf("%.1f", f)
-	if f >= 10 || i == 0 {
-		s = fmt.Sprintf("%.0f", f)
-	}
-	return strings.TrimSuffix(s, ".0") + " " + units[i]
 }

@@ -25,7 +25,7 @@ type look struct {
 }
 
 // discover finds the databases behind the storages and the tables in them.
-func (p *Plan) discover(ctx context.Context, set *multi.Set, exclude []*exclusion) {
+func (p *Plan) discover(ctx context.Context, set *multi.Set, exclude []*exclusion, scratch string) {
 	storages := slices.SortedFunc(slices.Values(set.Storages()), func(a, b storage.Storage) int { return strings.Compare(a.Name(), b.Name()) })
 	looks := make([]*look, len(storages))
 	var wg sync.WaitGroup
@@ -46,7 +46,7 @@ func (p *Plan) discover(ctx context.Context, set *multi.Set, exclude []*exclusio
 	for _, l := range looks {
 		wg.Go(func() {
 			if l.err == nil {
-				l.inspect(ctx)
+				l.inspect(ctx, scratch)
 			}
 		})
 	}
@@ -97,7 +97,7 @@ func (p *Plan) strayed(looks []*look, l *look, home storage.Storage, t *model.Ta
 }
 
 // inspect asks the storage what a backup must know.
-func (l *look) inspect(ctx context.Context) {
+func (l *look) inspect(ctx context.Context, scratch string) {
 	var names []model.TableName
 	for _, t := range l.tables {
 		names = append(names, t.Name())
@@ -111,7 +111,7 @@ func (l *look) inspect(ctx context.Context) {
 		l.inspection = storage.Inspection{Engine: l.storage.Capabilities(first).Engine, Bytes: -1}
 		return
 	}
-	l.inspection, l.err = i.Inspect(ctx, storage.InspectOptions{Tables: names, Backup: true})
+	l.inspection, l.err = i.Inspect(ctx, storage.InspectOptions{Tables: names, Backup: true, Scratch: scratch})
 }
 
 // add adds what was seen through a storage to its database.
@@ -144,7 +144,6 @@ func (p *Plan) add(l *look) {
 			Bytes: in.Bytes, Mechanism: None, Storage: l.storage, Tables: []*Table{}}
 		p.Databases = append(p.Databases, d)
 	}
-	d.scratch = max(d.scratch, in.ScratchBytes)
 	for _, t := range l.tables {
 		d.Tables = append(d.Tables, p.table(name, t, in.Tables))
 	}

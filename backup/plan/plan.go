@@ -16,6 +16,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,14 @@ type Options struct {
 	// ProofBudget bounds how long the proof of a lock is tried while others
 	// are in the way; 0 = 30 s.
 	ProofBudget time.Duration
+}
+
+// ScratchFolder returns Scratch, or the system's temporary folder.
+func (o Options) ScratchFolder() string {
+	if o.Scratch != "" {
+		return o.Scratch
+	}
+	return os.TempDir()
 }
 
 // Plan is what a backup would do. It holds the storages that it was made of,
@@ -96,7 +105,6 @@ type Database struct {
 	Tables    []*Table  `json:"tables"`
 
 	Storage storage.Storage `json:"-"`
-	scratch int64
 }
 
 // Table is one table of the plan.
@@ -142,7 +150,7 @@ func Make(ctx context.Context, set *multi.Set, opts Options) (*Plan, error) {
 	}
 	p := &Plan{Findings: []Finding{}}
 	p.Coordinator = Coordinator{Table: record.CoordinatorName(opts.CoordinatorNamespace), OnePhase: opts.OnePhase}
-	p.discover(ctx, set, exclude)
+	p.discover(ctx, set, exclude, opts.ScratchFolder())
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

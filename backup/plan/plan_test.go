@@ -78,7 +78,8 @@ type less struct {
 	*memory.Storage
 	noFence, noSnapshot bool
 	prove, inspect      error
-	bytes, scratch      int64
+	bytes               int64
+	scratch             *string
 	findings            []storage.Finding
 	proofs              *int
 }
@@ -104,7 +105,9 @@ func (l less) Inspect(ctx context.Context, opts storage.InspectOptions) (storage
 	if l.bytes > 0 {
 		in.Bytes = l.bytes
 	}
-	in.ScratchBytes = l.scratch
+	if l.scratch != nil {
+		*l.scratch = opts.Scratch
+	}
 	in.Findings = append(in.Findings, l.findings...)
 	return in, errors.Join(err, l.inspect)
 }
@@ -333,7 +336,7 @@ func TestRoomIsComparedWithWhatTheTablesHold(t *testing.T) {
 	set := bank.New(t, with("one", less{bytes: 8_000_000}), 1, "one")
 	folder := repo.InFolder(t.TempDir())
 	p := plainly(t, set, plan.Options{Repository: tight{folder, 1_000_000}})
-	refused(t, p, "8 MB", "1 MB left")
+	refused(t, p, "8.0 MB", "1.0 MB left")
 	finds(t, p, storage.Blocker, "no-space")
 	p = plainly(t, set, plan.Options{Repository: tight{folder, 4_000_000}})
 	accepted(t, p)
@@ -341,14 +344,13 @@ func TestRoomIsComparedWithWhatTheTablesHold(t *testing.T) {
 	accepted(t, plainly(t, set, plan.Options{Repository: tight{folder, -1}}))
 }
 
-func TestScratchMustHoldWhatIsStaged(t *testing.T) {
-	set := bank.New(t, with("one", less{scratch: 1 << 60}), 1, "one")
-	p := plainly(t, set, plan.Options{Scratch: t.TempDir()})
-	refused(t, p)
-	finds(t, p, storage.Blocker, "no-scratch-space")
-	p = plainly(t, set, plan.Options{Scratch: t.TempDir() + "/none"})
-	refused(t, p)
-	finds(t, p, storage.Blocker, "scratch-unreachable")
+func TestTheDatabaseIsToldWhereItWouldStage(t *testing.T) {
+	var asked string
+	set := bank.New(t, with("one", less{scratch: &asked}), 1, "one")
+	plainly(t, set, plan.Options{Scratch: "/some/where"})
+	if asked != "/some/where" {
+		t.Error(asked)
+	}
 }
 
 func TestAForeignRepositoryIsRefusedInThePlan(t *testing.T) {
