@@ -79,14 +79,18 @@ func TestEachDamageIsNamedWithWhatIsStillRestorable(t *testing.T) {
 		"cut to nothing": {func(p string) error { return change(p, func([]byte) []byte { return nil }) },
 			file + " (all of its data): it is shorter", true},
 		"missing": {os.Remove, file + ": the file is missing", true},
-		"foreign content": {func(p string) error { return change(p, func([]byte) []byte { return bytes.Repeat([]byte("holiday"), 1000) }) },
+		"foreign content": {func(p string) error {
+			return change(p, func([]byte) []byte { return bytes.Repeat([]byte("holiday"), 1000) })
+		},
 			file + " (all of its data): it does not begin as an archive does", true},
 		"newer": {func(p string) error { return change(p, func(b []byte) []byte { b[8]++; return b }) },
 			file + ": archive format 2 is not known", true},
 		"of another table": {func(p string) error {
 			return change(p, func([]byte) []byte { return rewritten(t, bank.Accounts("other"), 1) })
 		}, "it holds rows of another table (other.accounts)", true},
-		"fewer rows": {func(p string) error { return change(p, func([]byte) []byte { return rewritten(t, bank.Accounts("two"), 1) }) },
+		"fewer rows": {func(p string) error {
+			return change(p, func([]byte) []byte { return rewritten(t, bank.Accounts("two"), 1) })
+		},
 			file + ": it holds 1 rows, not 100", true},
 		"appended": {func(p string) error { return change(p, func(b []byte) []byte { return append(b, 'x') }) }, "something follows its end", true},
 		"foreign file": {func(p string) error { return os.WriteFile(filepath.Join(filepath.Dir(p), "holiday.jpg"), nil, 0o600) },
@@ -277,11 +281,15 @@ func TestTheTrialRestoreIsPartOfTheDeepestVerification(t *testing.T) {
 	if rep := run(t, r, verify.Options{Depth: manifest.Trial, Trial: ok}); rep.Err() != nil || tried != m.ID {
 		t.Error(rep.Err(), tried)
 	}
-	torn := func(context.Context, *catalog.Backup) error { return model.Errorf(model.ErrInconsistent, "one row is torn") }
+	torn := func(context.Context, *catalog.Backup) error {
+		return model.Errorf(model.ErrInconsistent, "one row is torn")
+	}
 	if rep := run(t, r, verify.Options{Depth: manifest.Trial, Trial: torn}); len(rep.Problems) != 1 || rep.Problems[0].ID != "trial-restore" {
 		t.Errorf("%+v", rep)
 	}
-	broken := func(context.Context, *catalog.Backup) error { return model.Errorf(model.ErrUnavailable, "no room for scratch") }
+	broken := func(context.Context, *catalog.Backup) error {
+		return model.Errorf(model.ErrUnavailable, "no room for scratch")
+	}
 	if _, err := verify.Run(t.Context(), r, m.ID, verify.Options{Depth: manifest.Trial, Trial: broken}); !errors.Is(err, model.ErrUnavailable) {
 		t.Error(err)
 	}
