@@ -19,6 +19,7 @@ func init() {
 	}
 	engines["MariaDB"] = func(t testing.TB, name string) storage.Storage {
 		s := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+		s.DB().SetMaxIdleConns(0) // or the server's own pool is somebody who is connected
 		return open(t, storage.Config{Name: name, Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
 	}
 }
