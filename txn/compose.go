@@ -99,6 +99,14 @@ func (e *entry) prepare(id string, now int64) storage.Mutation {
 	if e.insert || e.base == nil {
 		return put(t, e.key, set, e.asRead(false))
 	}
+	if mutant.On("txn.delete-clears-columns") && e.kind == writeDelete {
+		for _, c := range t.User.Columns()[t.User.KeyLen():] {
+			set = append(set, storage.Assignment{Column: c.Name, Value: model.Null(c.Type)})
+		}
+	}
+	if mutant.On("txn.early-commit-time") {
+		set = append(set, storage.Assignment{Column: record.CommittedAt, Value: model.BigIntValue(now)})
+	}
 	return put(t, e.key, e.beforeImage(set), e.asRead(t.copies != nil))
 }
 

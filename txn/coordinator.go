@@ -134,7 +134,7 @@ func (c *coordinator) putAborted(ctx context.Context, id string) (record.Decisio
 // it later; it decides nothing by itself.
 func (c *coordinator) abort(ctx context.Context, id string) (record.Decision, error) {
 	parent, _, grouped := record.SplitID(id)
-	if grouped && !mutant.On("txn.plain-group-ids") {
+	if grouped && !mutant.On("txn.plain-group-ids") && !mutant.On("txn.one-step-abort") {
 		if _, err := c.putAborted(ctx, parent); err != nil {
 			return record.Decision{}, err
 		}

@@ -33,6 +33,11 @@ type cursor struct {
 // be none. It sets over behind the last page.
 func (c *cursor) next(ctx context.Context) ([]fetched, error) {
 	start := c.tx.clock(c.tx.m.opts.Hooks.Read)
+	if mutant.On("txn.before-index-first") && c.scan.Kind == storage.ScanIndex {
+		if _, err := c.missed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	page, err := c.tx.m.store.Scan(ctx, c.request())
 	var fs []fetched
 	if err == nil {
@@ -48,7 +53,7 @@ func (c *cursor) next(ctx context.Context) ([]fetched, error) {
 		if c.pages == 1 {
 			c.note(fs)
 		}
-		if c.over {
+		if c.over && !mutant.On("txn.before-index-first") {
 			more, err := c.missed(ctx)
 			if err != nil {
 				return nil, err

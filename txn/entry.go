@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 type writeKind uint8
@@ -35,8 +34,6 @@ type entry struct {
 	kind   writeKind
 	insert bool          // the record must not exist
 	set    []model.Value // of a put: values by position in the user's table; not set = keep
-
-	outcome storage.Outcome // scratch of the commit
 }
 
 // String names the record for people.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/stillpoint-db/stillpoint/internal/mutant"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
@@ -116,7 +117,7 @@ func (m *Manager) parallel(n int, f func(int)) {
 // scans, for records that are not there, and for records of other units. Lower
 // levels need none.
 func (tx *Tx) lockedChecks(unit storage.Unit) ([]storage.Mutation, bool) {
-	if tx.iso != Serializable {
+	if tx.iso != Serializable || mutant.On("txn.fuse-unvalidated") {
 		return nil, true
 	}
 	if len(tx.scans) > 0 {

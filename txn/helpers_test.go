@@ -52,8 +52,8 @@ type spy struct {
 	log    []storage.Batch
 	// mutate, if not nil, is called instead of the storage; next goes on.
 	mutate func(batch storage.Batch, next func() error) error
-	// before, if not nil, is called before a read.
-	get func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error)
+	get    func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error)
+	scan   func(next func() (storage.Page, error)) (storage.Page, error)
 }
 
 func (s *spy) Get(ctx context.Context, gets []storage.Get) ([]*model.Row, error) {
@@ -71,8 +71,19 @@ func (s *spy) Get(ctx context.Context, gets []storage.Get) ([]*model.Row, error)
 func (s *spy) Scan(ctx context.Context, scan storage.Scan) (storage.Page, error) {
 	s.mu.Lock()
 	s.counts["scan"]++
+	hook := s.scan
 	s.mu.Unlock()
-	return s.Storage.Scan(ctx, scan)
+	next := func() (storage.Page, error) { return s.Storage.Scan(ctx, scan) }
+	if hook != nil {
+		return hook(next)
+	}
+	return next()
+}
+
+func (s *spy) onScan(f func(next func() (storage.Page, error)) (storage.Page, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scan = f
 }
 
 func (s *spy) Mutate(ctx context.Context, batch storage.Batch) error {
@@ -306,6 +317,16 @@ func show(r *model.Row) map[string]string {
 	return out
 }
 
+// raw overwrites columns of a record of accounts as no transaction would.
+func (w *world) raw(no int, set map[string]model.Value) {
+	w.t.Helper()
+	m := storage.Mutation{Kind: storage.Put, Table: physical(accountsName), Key: at(no)}
+	for column, v := range set {
+		m.Set = append(m.Set, storage.Assignment{Column: column, Value: v})
+	}
+	w.must(w.store.Mutate(ctx, storage.Batch{Mutations: []storage.Mutation{m}}))
+}
+
 // state reads the Coordinator's row of a transaction: "" if there is none.
 func (w *world) state(id string) string {
 	w.t.Helper()
@@ -340,7 +361,7 @@ func (c *client) balanceOf(name model.TableName, no int) int64 {
 
 var errStop = errors.New("stopped here")
 
-// crash makes the client's writes fail, without an answer, from the first one
+// crashBefore makes the client's writes fail, without an answer, from the first one
 // that matches on, as if the process had ended there. The matching one is not
 // applied.
 func (c *client) crashBefore(matches func(storage.Batch) bool) {

@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -17,6 +18,8 @@ type Manager struct {
 	coord  *coordinator
 	fates  *fates
 	back   *background
+
+	asked sync.Map // of fetchReversed only
 }
 
 // Open makes a manager over a storage, which stays the caller's to close, after

@@ -286,26 +286,31 @@ func (tx *Tx) fetchReversed(ctx context.Context, fs []fetched) error {
 	if err := tx.m.fetchRaw(ctx, fs); err != nil {
 		return err
 	}
-	var ids []string
-	for i := range fs {
-		if f := &fs[i]; f.row != nil && !f.table.IsCommitted(f.row) {
-			ids = append(ids, f.table.WriterID(f.row))
-		}
-	}
-	early, err := tx.m.coord.readAll(ctx, ids)
-	if err != nil {
-		return err
-	}
-	if err := tx.m.fetchRaw(ctx, fs); err != nil {
-		return err
-	}
+	early := make([]*record.Decision, len(fs))
 	for i := range fs {
 		f := &fs[i]
 		if f.row == nil || f.table.IsCommitted(f.row) {
 			continue
 		}
-		if at := slices.Index(ids, f.table.WriterID(f.row)); at >= 0 && early[at].State == 0 {
-			f.row = f.table.Before(f.row)
+		id := f.table.WriterID(f.row)
+		asked, ok := tx.m.asked.Load(id)
+		if !ok {
+			d, err := tx.m.coord.read(ctx, id)
+			if err != nil {
+				return err
+			}
+			tx.m.asked.Store(id, d)
+			asked = d
+		}
+		d := asked.(record.Decision)
+		early[i] = &d
+	}
+	if err := tx.m.fetchRaw(ctx, fs); err != nil {
+		return err
+	}
+	for i := range fs {
+		if f := &fs[i]; f.row != nil && early[i] != nil {
+			f.row = f.table.Settle(f.row, *early[i])
 		}
 	}
 	return tx.resolve(ctx, fs)
