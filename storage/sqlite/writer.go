@@ -10,22 +10,18 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
 
-const (
-	maxGroup     = 128                    // batches in one SQLite transaction
-	courtesyTurn = 16                     // transactions in a row, after which
-	courtesy     = 300 * time.Microsecond // other processes get a chance, since they poll for the lock
-)
+const maxGroup = 128 // batches in one SQLite transaction
 
 // writer owns the connection that writes. Its goroutine takes what waits in the
 // queue and commits it as one group; what comes meanwhile is the next group.
 type writer struct {
-	s     *Storage
-	c     *capi.Conn
-	queue chan *request
-	over  chan struct{}
-	group []*request
-	args  []model.Value
-	row   int // transactions without a pause
+	s      *Storage
+	c      *capi.Conn
+	queue  chan *request
+	over   chan struct{}
+	group  []*request
+	args   []model.Value
+	polite manners
 }
 
 func startWriter(s *Storage, c *capi.Conn) *writer {
@@ -85,16 +81,14 @@ func (w *writer) gather() *request {
 
 // serve applies a group and answers all its requests.
 func (w *writer) serve(group []*request) {
-	if w.row++; w.row >= courtesyTurn {
-		w.row = 0
-		time.Sleep(courtesy)
-	}
+	w.polite.before()
 	group = w.open(group)
 	if len(group) == 0 {
 		return
 	}
 	again := w.applyAll(group)
 	w.s.file.give()
+	w.polite.after()
 	for _, r := range again { // each alone, so that one that breaks the transaction breaks its own
 		r.state.Store(waiting)
 		w.serve([]*request{r})
@@ -117,6 +111,7 @@ func (w *writer) open(group []*request) []*request {
 		}
 		if turn {
 			if cause = w.c.Exec("BEGIN IMMEDIATE"); cause == nil {
+				w.polite.begun(w.c)
 				return w.take(group)
 			}
 		}

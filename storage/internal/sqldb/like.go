@@ -30,8 +30,6 @@ func likePattern(pattern, escape string) string {
 		case escape != "" && string(rs[i]) == escape && i+1 < len(rs):
 			i++
 			literal(rs[i])
-		case escape != "" && string(rs[i]) == escape:
-			literal(rs[i])
 		case rs[i] == '%' || rs[i] == '_':
 			b.WriteRune(rs[i])
 		default:
