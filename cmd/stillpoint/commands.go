@@ -9,6 +9,8 @@ var commands = []func(*app) *cobra.Command{
 	checkCommand,
 	restoreCommand,
 	recoverCommand,
+	benchCommand,
+	demoCommand,
 	txCommand,
 	versionCommand,
 }
