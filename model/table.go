@@ -235,6 +235,9 @@ func (t *Table) Equal(u *Table) bool {
 func Nearest(s string, candidates func(yield func(string) bool)) string {
 	best, bestDist := "", max(2, len(s)/4)+1
 	for c := range candidates {
+		if len(c)-len(s) >= bestDist || len(s)-len(c) >= bestDist || len(s) > 200 {
+			continue // too different, or no word
+		}
 		if d := editDistance(strings.ToLower(s), strings.ToLower(c)); d < bestDist {
 			best, bestDist = c, d
 		}
