@@ -177,11 +177,8 @@ type Inspection struct {
 	// their URLs say.
 	Identity string
 	Bytes    int64 // of the tables together; -1 = unknown
-	// ScratchBytes is what a snapshot of the tables stages in
-	// SnapshotOptions.Scratch; 0 = nothing.
-	ScratchBytes int64
-	Tables       []TableInfo
-	Findings     []Finding
+	Tables   []TableInfo
+	Findings []Finding
 }
 
 // TableInfo is what is known of one table without reading it.
