@@ -1,23 +1,15 @@
 package testenv
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -41,9 +33,11 @@ type MariaDBServer struct {
 	root *sql.DB
 
 	mu   sync.Mutex
-	proc *os.Process
-	done chan struct{} // closed when proc has ended
+	proc *Process
 }
+
+// mariaDBAccount is the system account that the server runs as.
+const mariaDBAccount = "mysql"
 
 // The root account of every test server.
 const (
@@ -141,11 +135,37 @@ func (s *MariaDBServer) User(t testing.TB, grants ...string) (name, password str
 	return name, password
 }
 
+// Session opens one session of an account, which the test ends.
+func (s *MariaDBServer) Session(t testing.TB, user, password string) *sql.Conn {
+	t.Helper()
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.Logger = user, password, "tcp", s.Addr(), silentLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { _ = db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
 // Running tells whether the server process lives.
 func (s *MariaDBServer) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.proc != nil
+	if s.proc == nil {
+		return false
+	}
+	select {
+	case <-s.proc.Done():
+		return false
+	default:
+		return true
+	}
 }
 
 // Stop ends the server in an orderly way and waits for it.
@@ -190,215 +210,4 @@ func (s *MariaDBServer) Signal(t testing.TB, sig syscall.Signal) {
 	if err := s.proc.Signal(sig); err != nil {
 		t.Fatalf("signal MariaDB: %v", err)
 	}
-}
-
-func startMariaDB(opts MariaDBOptions) (*MariaDBServer, error) {
-	if opts.Collation == "" {
-		opts.Collation = "utf8mb4_bin"
-	}
-	dir, err := os.MkdirTemp("", "stillpoint-mariadb-")
-	if err != nil {
-		return nil, err
-	}
-	s := &MariaDBServer{opts: opts, dir: dir}
-	if err := s.install(); err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, err
-	}
-	if err := s.start(); err != nil {
-		s.destroy()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *MariaDBServer) install() error {
-	bin, err := findProgram("mariadb-install-db", "/usr/bin")
-	if err != nil {
-		return err
-	}
-	if s.port, err = freePort(); err != nil {
-		return err
-	}
-	args := []string{"--no-defaults", "--datadir=" + s.data(), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
-	if os.Geteuid() == 0 {
-		u, err := user.Lookup("mysql")
-		if err != nil {
-			return fmt.Errorf("%w (root cannot run the server; the Debian package makes user mysql)", err)
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		if err := os.Chown(s.dir, uid, gid); err != nil {
-			return err
-		}
-		args = append(args, "--user=mysql")
-	}
-	if out, err := exec.Command(bin, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("mariadb-install-db: %w: %s", err, lastLines(string(out), 5))
-	}
-	return nil
-}
-
-func (s *MariaDBServer) data() string { return filepath.Join(s.dir, "data") }
-
-func (s *MariaDBServer) start() error {
-	s.mu.Lock()
-	if s.proc != nil {
-		s.mu.Unlock()
-		return errors.New("it runs already")
-	}
-	s.mu.Unlock()
-	bin, err := findProgram("mariadbd", "/usr/sbin")
-	if err != nil {
-		return err
-	}
-	charset, _, _ := strings.Cut(s.opts.Collation, "_")
-	log := filepath.Join(s.dir, "error.log")
-	args := []string{"--no-defaults", "--datadir=" + s.data(), "--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port),
-		"--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + log, "--skip-name-resolve",
-		"--character-set-server=" + charset, "--collation-server=" + s.opts.Collation,
-		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=48M", "--max-connections=400"}
-	if os.Geteuid() == 0 {
-		args = append(args, "--user=mysql")
-	}
-	cmd := exec.Command(bin, append(args, s.opts.Flags...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	done, started := make(chan struct{}), make(chan error, 1)
-	go func() {
-		// Pdeathsig goes by thread: this one must live as long as the server.
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		_ = cmd.Wait()
-		s.mu.Lock()
-		s.proc = nil
-		s.mu.Unlock()
-		close(done)
-	}()
-	s.mu.Lock()
-	if err := <-started; err != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("start %s: %w", bin, err)
-	}
-	s.proc, s.done = cmd.Process, done
-	s.mu.Unlock()
-	if err := s.waitReady(done); err != nil {
-		text, _ := os.ReadFile(log)
-		return fmt.Errorf("%w: %s", err, lastLines(string(text), 8))
-	}
-	return nil
-}
-
-// waitReady waits until the server answers, and gives root its password.
-func (s *MariaDBServer) waitReady(done <-chan struct{}) error {
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := s.connect()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-done:
-			return errors.New("the server ended while starting")
-		case <-time.After(30 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the server does not answer: %w", err)
-		}
-	}
-}
-
-func (s *MariaDBServer) connect() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if s.root == nil {
-		first, err := s.open("")
-		if err != nil {
-			return err
-		}
-		defer first.Close()
-		for _, q := range []string{
-			"CREATE USER IF NOT EXISTS 'root'@'127.0.0.1'", "GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION",
-			"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '" + MariaDBPassword + "'",
-		} {
-			if _, err := first.ExecContext(ctx, q); err != nil {
-				return err
-			}
-		}
-		if s.root, err = s.open(MariaDBPassword); err != nil {
-			return err
-		}
-	}
-	return s.root.PingContext(ctx)
-}
-
-func (s *MariaDBServer) open(password string) (*sql.DB, error) {
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = MariaDBUser, password, "tcp", s.Addr()
-	cfg.Logger = silentLogger{}
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(connector), nil
-}
-
-type silentLogger struct{}
-
-func (silentLogger) Print(...any) {}
-
-func (s *MariaDBServer) end(sig syscall.Signal) error {
-	s.mu.Lock()
-	proc, done := s.proc, s.done
-	s.mu.Unlock()
-	if proc == nil {
-		return errors.New("it does not run")
-	}
-	if err := proc.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	select {
-	case <-done:
-		return nil
-	case <-time.After(time.Minute):
-		_ = proc.Kill()
-		<-done
-		return errors.New("it did not end within a minute and was killed")
-	}
-}
-
-func (s *MariaDBServer) destroy() {
-	if s.root != nil {
-		_ = s.root.Close()
-	}
-	_ = s.end(syscall.SIGKILL)
-	_ = os.RemoveAll(s.dir)
-}
-
-func findProgram(name, folder string) (string, error) {
-	if p, err := exec.LookPath(name); err == nil {
-		return p, nil
-	}
-	p := filepath.Join(folder, name)
-	if _, err := os.Stat(p); err != nil {
-		return "", fmt.Errorf("%s is not installed; on Debian: apt-get install mariadb-server", name)
-	}
-	return p, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
