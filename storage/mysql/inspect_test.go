@@ -1,0 +1,159 @@
+//go:build servers
+
+package mysql
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stillpoint-db/stillpoint/internal/testenv"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+func TestAHealthyServerHasNoFindings(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	in, err := s.Inspect(context.Background(), storage.InspectOptions{Tables: []model.TableName{table.Name()}, Backup: true, Restore: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(in.Findings) != 0 || in.Engine != "MariaDB" || !strings.HasPrefix(in.Version, "10.") || in.Identity == "" || len(in.Tables) != 1 || in.Bytes < 0 {
+		t.Fatalf("%+v", in)
+	}
+	if other := openURL(t, testenv.MariaDB(t).MySQLURL()); other.server.identity != in.Identity {
+		t.Error("one server has two identities")
+	}
+}
+
+func TestWhatMakesABackupUnsafeIsFound(t *testing.T) {
+	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{Flags: []string{"--innodb-flush-log-at-trx-commit=2", "--log-bin", "--binlog-format=ROW", "--sync-binlog=0"}})
+	s := openURL(t, server.URL())
+	good, bad := newTable(t, s, "ns", "good"), newTable(t, s, "ns", "bad")
+	server.Exec(t, "ALTER TABLE ns.bad ENGINE=Aria")
+	ctx := context.Background()
+	in, err := s.Inspect(ctx, storage.InspectOptions{Tables: []model.TableName{good.Name(), bad.Name(), {Namespace: "ns", Name: "gone"}}, Backup: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fix := want(t, in, "not-transactional", storage.Blocker, "ns.bad").Fix
+	want(t, in, "table-missing", storage.Blocker, "ns.gone")
+	want(t, in, "commits-may-be-lost", storage.Warning, "innodb_flush_log_at_trx_commit=2")
+	want(t, in, "commits-may-be-lost", storage.Info, "sync_binlog=0")
+	if _, err := s.PrepareSnapshot(ctx, storage.SnapshotOptions{Tables: []model.TableName{bad.Name()}}); !errors.Is(err, model.ErrRefused) {
+		t.Fatalf("a snapshot of a table without snapshots: %v", err)
+	}
+	server.Exec(t, fix)
+	if in, err = s.Inspect(ctx, storage.InspectOptions{Tables: []model.TableName{bad.Name()}, Backup: true}); err != nil || slices.ContainsFunc(in.Findings, func(f storage.Finding) bool { return f.Code == "not-transactional" }) {
+		t.Fatalf("after %s: %v %+v", fix, err, in.Findings)
+	}
+}
+
+func TestEachMissingRightIsFoundWithTheGrantThatHelps(t *testing.T) {
+	server := testenv.MariaDB(t)
+	admin := open(t)
+	ns := server.Namespace(t)
+	table := newTable(t, admin, ns, "t")
+	name, password := server.User(t, "INSERT ON `"+ns+"`.*", "SELECT ON `scalardb`.*")
+	as := func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) }
+	s := openURL(t, server.URL(), as)
+	ctx := context.Background()
+	opts := storage.InspectOptions{Tables: []model.TableName{table.Name()}, Backup: true, Restore: true}
+	// Each round grants what is asked for, until nothing is missing.
+	var granted []string
+	for range 6 {
+		in, err := s.Inspect(ctx, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(in.Findings) == 0 {
+			break
+		}
+		for _, f := range in.Findings {
+			if f.Code != "missing-right" || f.Fix == "" {
+				t.Fatalf("%+v", f)
+			}
+			server.Exec(t, f.Fix)
+			granted = append(granted, f.Subject)
+		}
+		s = openURL(t, server.URL(), as) // global rights are taken when a session begins
+	}
+	for _, right := range []string{"SELECT", "LOCK TABLES", "PROCESS", "SLAVE MONITOR"} {
+		if !slices.ContainsFunc(granted, func(g string) bool { return strings.HasPrefix(g, right+" ") }) {
+			t.Errorf("%s was not asked for: %v", right, granted)
+		}
+	}
+	if err := s.ProveFence(ctx, fenceOf(table)); err != nil {
+		t.Errorf("with all rights: %v", err)
+	}
+}
+
+func TestWritesWithoutARightAreRefusedNotUnknown(t *testing.T) {
+	server := testenv.MariaDB(t)
+	admin := open(t)
+	ns := server.Namespace(t)
+	table := newTable(t, admin, ns, "t")
+	name, password := server.User(t, "SELECT ON `"+ns+"`.*")
+	s := openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) })
+	for _, ms := range [][]storage.Mutation{{put(table, "a", 1, notExists)}, {put(table, "a", 1, notExists), put(table, "b", 1, notExists)}} {
+		for _, s := range []*Store{s, asMySQL(openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) }))} {
+			err := s.Mutate(context.Background(), batch(ms...))
+			if storage.OutcomeOf(err) != storage.Refused || !strings.Contains(err.Error(), "GRANT") {
+				t.Errorf("%d mutations: %v", len(ms), err)
+			}
+		}
+	}
+}
+
+func TestSessionsOfOthersAreListedAndEnded(t *testing.T) {
+	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	s, second := openURL(t, server.URL()), openURL(t, server.MySQLURL())
+	ctx := context.Background()
+	f, err := second.Fence(ctx, fenceOf(newTable(t, s, "ns", "t")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release(ctx)
+	user, password := server.User(t)
+	server.DB().SetMaxIdleConns(0) // the test's own sessions
+	if list, err := s.Sessions(ctx); err != nil || len(list) != 0 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	other := server.Session(t, user, password)
+	list, err := s.Sessions(ctx)
+	if err != nil || len(list) != 1 || list[0].User != user {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if n, err := s.TerminateSessions(ctx); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	if err := other.PingContext(ctx); err == nil {
+		t.Error("the session is still there")
+	}
+	if list, err := s.Sessions(ctx); err != nil || len(list) != 0 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if err := f.Alive(ctx); err != nil {
+		t.Errorf("a session of our own was ended: %v", err)
+	}
+}
+
+func TestServersWhoseLocksDoNotHoldAllWritesAreKnown(t *testing.T) {
+	for what, vars := range map[string]map[string]string{
+		"read-only":         {"read_only": "ON"},
+		"Galera":            {"wsrep_on": "ON", "wsrep_provider": "/usr/lib/galera/libgalera_smm.so"},
+		"group replication": {"group_replication_single_primary_mode": "OFF"},
+	} {
+		if reason := noSolePrimary(vars); !strings.Contains(reason, what) {
+			t.Errorf("%v: %q", vars, reason)
+		}
+	}
+	for _, vars := range []map[string]string{{}, {"read_only": "OFF", "wsrep_on": "ON", "wsrep_provider": "none"}, {"wsrep_on": "OFF"}, {"group_replication_single_primary_mode": "ON"}} {
+		if reason := noSolePrimary(vars); reason != "" {
+			t.Errorf("%v: %q", vars, reason)
+		}
+	}
+}
