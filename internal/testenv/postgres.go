@@ -261,3 +261,53 @@ func (s *PostgresServer) Set(t testing.TB, name, value string) {
 		}
 	})
 }
+
+// Dir is a folder that the server can read, for certificates and the like.
+func (s *PostgresServer) Dir() string { return s.dir }
+
+// Give makes the server's system account the owner of a file that only it may
+// read, as it demands of keys.
+func (s *PostgresServer) Give(t testing.TB, file string) {
+	t.Helper()
+	must(t, os.Chmod(file, 0o600))
+	cred, err := credential(postgresAccount)
+	must(t, err)
+	if cred != nil {
+		must(t, os.Chown(file, int(cred.Uid), int(cred.Gid)))
+	}
+}
+
+// Standby starts a hot standby that follows the server, and removes it when the
+// test ends.
+func (s *PostgresServer) Standby(t testing.TB) *PostgresServer {
+	t.Helper()
+	dir, err := TempDir("stillpoint-pg-", postgresAccount)
+	must(t, err)
+	r := &PostgresServer{Host: s.Host, User: s.User, Password: s.Password, dir: dir, bin: s.bin, settings: s.settings}
+	t.Cleanup(r.remove)
+	r.Port, err = FreePort()
+	must(t, err)
+	cred, err := credential(postgresAccount)
+	must(t, err)
+	cmd := exec.Command(filepath.Join(filepath.Dir(s.bin), "pg_basebackup"), "-D", r.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync",
+		"-h", s.Host, "-p", strconv.Itoa(s.Port), "-U", s.User)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+s.Password)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pg_basebackup: %v\n%s", err, out)
+	}
+	r.Start(t)
+	return r
+}
+
+// WaitForSetting waits until new sessions see a setting that Set has changed.
+func (s *PostgresServer) WaitForSetting(t testing.TB, name, value string) {
+	t.Helper()
+	must(t, s.process.WaitFor(func() error {
+		if got := s.Exec(t, "postgres", "SHOW "+name); got[0][0] != value {
+			return fmt.Errorf("%s is %q", name, got[0][0])
+		}
+		return nil
+	}, serverPatience))
+}

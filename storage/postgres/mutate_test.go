@@ -59,36 +59,3 @@ func TestGoodGuardsApplyTheWholeBatch(t *testing.T) {
 		t.Errorf("copied %v, %v", rows[0], err)
 	}
 }
-
-func TestRoundTrips(t *testing.T) {
-	d := openFresh(t)
-	table := accounts(t, d)
-	apply(t, d, insert(table, "a0", 1))
-	count := func(what string, trips, statements int64, f func()) {
-		t.Helper()
-		f() // prepares
-		c := &d.pool.counters
-		a, b, p := c.flights.Load(), c.statements.Load(), c.prepares.Load()
-		f()
-		if a, b, p := c.flights.Load()-a, c.statements.Load()-b, c.prepares.Load()-p; a != trips || b != statements || p != 0 {
-			t.Errorf("%s: %d round trips, %d statements, %d prepared, want %d, %d, 0", what, a, b, p, trips, statements)
-		}
-	}
-	count("get", 1, 1, func() { balances(t, d, table, "a") })
-	count("get of 5", 1, 5, func() { balances(t, d, table, "a", "b", "c", "d", "e") })
-	put := func(id string) storage.Mutation {
-		return storage.Mutation{Table: table, Key: key(id), Set: []storage.Assignment{balance(1)}}
-	}
-	count("put", 1, 1, func() { apply(t, d, put("a")) })
-	count("batch of 4", 1, 4, func() { apply(t, d, put("a"), updateIf(table, "a0", 1, 1), put("c"), put("d")) })
-	big := make([]storage.Mutation, 3000)
-	for i := range big {
-		big[i] = put(string(rune('a' + i)))
-	}
-	count("batch of 3000", 1, 3000, func() { apply(t, d, big...) })
-	count("scan", 1, 1, func() {
-		if _, err := d.Scan(context.Background(), storage.Scan{Table: table, Kind: storage.ScanTable}); err != nil {
-			t.Fatal(err)
-		}
-	})
-}

@@ -158,7 +158,7 @@ func (p *pool) connectWith(ctx context.Context, settings map[string]string) (*se
 	if err != nil {
 		return nil, err
 	}
-	return &session{pg: pg, net: pg.Conn(), counters: &p.counters, prepared: map[string]uint32{}, born: time.Now()}, nil
+	return &session{pg: pg, net: pg.Conn(), counters: &p.counters, prepared: map[string]prepared{}, born: time.Now()}, nil
 }
 
 // close waits until all connections are given back and closes them.

@@ -37,9 +37,9 @@ type session struct {
 	net      net.Conn
 	counters *counters
 
-	prepared map[string]uint32 // statements on the server, by text
-	last     uint32            // number of the latest one
-	parsing  []string          // of the request at hand, in order
+	prepared map[string]prepared // statements on the server, by text
+	last     uint32              // number of the latest one
+	parsing  []string            // of the request at hand, in order
 
 	out        []byte // the request at hand
 	statements int    // in it
@@ -49,6 +49,23 @@ type session struct {
 	idleSince time.Time
 	born      time.Time
 	dead      bool // not to be used again
+}
+
+// prepared is a statement that the server has, or will have when the request at
+// hand arrives.
+type prepared struct {
+	n     uint32 // its number
+	types uint32 // of its parameters, see typesOf
+}
+
+// typesOf mixes the types of arguments into one number. A table that was dropped
+// and made again may need a text that is prepared with other types.
+func typesOf(args []model.Value) uint32 {
+	h := uint32(2166136261)
+	for _, v := range args {
+		h = (h ^ uint32(v.Type())) * 16777619
+	}
+	return h
 }
 
 // counters count what goes over the wire. Tests gate them.
@@ -71,7 +88,7 @@ func (e *flightError) Error() string { return e.err.Error() }
 
 func (e *flightError) Unwrap() error { return e.err }
 
-// applied tells whether the flight may have been applied.
+// unknown tells whether the flight may or may not have been applied.
 func (e *flightError) unknown() bool { return e.sent && e.server == nil }
 
 // reader takes the answers of a flight.
@@ -91,15 +108,16 @@ func (s *session) begin() {
 
 // add appends a statement to the request.
 func (s *session) add(sql string, args []model.Value) {
-	n, ok := s.prepared[sql]
-	if !ok {
+	types := typesOf(args)
+	p, ok := s.prepared[sql]
+	if !ok || p.types != types {
 		s.last++
-		n = s.last
-		s.prepared[sql] = n
+		p = prepared{s.last, types}
+		s.prepared[sql] = p
 		s.parsing = append(s.parsing, sql)
-		s.out = appendParse(s.out, n, sql, args)
+		s.out = appendParse(s.out, p.n, sql, args)
 	}
-	s.out = appendBind(s.out, n, args)
+	s.out = appendBind(s.out, p.n, args)
 	s.out = appendExecute(s.out)
 	s.statements++
 }
@@ -128,7 +146,7 @@ func (s *session) fly(ctx context.Context, deadline time.Time, r reader) *flight
 	} else if !deadline.IsZero() {
 		_ = s.net.SetReadDeadline(time.Time{})
 	}
-	if s.pg.IsClosed() || len(s.prepared) > maxPrepared {
+	if s.pg.IsClosed() || s.last > maxPrepared {
 		s.dead = true
 	}
 	if cap(s.out) > keepBytes {
