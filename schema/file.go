@@ -45,7 +45,16 @@ type reader struct {
 	errs      []error
 }
 
+// maxErrors is the most mistakes that are told of one file.
+const maxErrors = 20
+
 func (r *reader) fail(class error, at int, format string, args ...any) {
+	if len(r.errs) == maxErrors {
+		r.errs = append(r.errs, model.Errorf(model.ErrBadArgument, "%s: there are more mistakes", r.name))
+	}
+	if len(r.errs) > maxErrors {
+		return
+	}
 	line, column := position(r.src, at)
 	r.errs = append(r.errs, model.Errorf(class, "%s:%d:%d: %s", r.name, line, column, fmt.Sprintf(format, args...)))
 }
@@ -55,6 +64,9 @@ func (r *reader) bad(at int, format string, args ...any) {
 }
 
 func (r *reader) notice(at int, format string, args ...any) {
+	if len(r.schema.Notices) >= maxErrors {
+		return
+	}
 	line, column := position(r.src, at)
 	r.schema.Notices = append(r.schema.Notices, fmt.Sprintf("%s:%d:%d: %s", r.name, line, column, fmt.Sprintf(format, args...)))
 }
@@ -68,6 +80,9 @@ func (r *reader) root(v value) {
 		r.bad(v.at, "the schema has no table")
 	}
 	for _, m := range r.unique(v.members, "table") {
+		if len(r.errs) > maxErrors {
+			return
+		}
 		r.table(m)
 	}
 }
@@ -76,7 +91,7 @@ func (r *reader) root(v value) {
 func (r *reader) unique(members []member, what string) []member {
 	seen := make(map[string]int, len(members))
 	for _, m := range members {
-		if first, dup := seen[m.name]; dup {
+		if first, dup := seen[m.name]; dup && len(r.errs) <= maxErrors {
 			line, _ := position(r.src, first)
 			r.bad(m.at, "%s %q is there twice (first on line %d)", what, m.name, line)
 		}

@@ -137,6 +137,13 @@ func TestWrongSchemaFilesAreRefusedWithThePlace(t *testing.T) {
 	}
 }
 
+func TestAFileFullOfMistakesIsToldShortly(t *testing.T) {
+	_, err := schema.Parse("s.json", []byte("{"+strings.Repeat(`"x":1,`, 100_000)+"}"))
+	if err == nil || strings.Count(err.Error(), "\n") != 20 || !strings.HasSuffix(err.Error(), "there are more mistakes") {
+		t.Errorf("%.300v", err)
+	}
+}
+
 func TestWhatOnlyJavaCanDoIsRefused(t *testing.T) {
 	for _, text := range []string{
 		`{"a.b": {"partition-key": ["id"], "columns": {"id": "INT", "x": "TEXT encrypted"}}}`,
