@@ -137,7 +137,7 @@ func (b *run) begin(ctx context.Context) error {
 	}
 	failpoint.Here("backup.cleaned")
 	now := time.Now().UTC()
-	id := repo.NewID(now)
+	id := repo.NewID(after(now, list))
 	if b.draft, err = b.repo.Begin(ctx, id); err != nil {
 		return err
 	}
@@ -149,6 +149,17 @@ func (b *run) begin(ctx context.Context) error {
 	}
 	failpoint.Here("backup.scratch-made")
 	return nil
+}
+
+// after returns now, or the second after the newest backup if that is later: the
+// order of the ids is that in which backups were begun, whatever the clock does.
+func after(now time.Time, list []repo.Entry) time.Time {
+	for _, e := range list {
+		if next := e.Created.Add(time.Second); now.Before(next) {
+			now = next
+		}
+	}
+	return now
 }
 
 // scratchOf names the folder in which a backup stages data. A run that dies

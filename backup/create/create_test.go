@@ -442,3 +442,14 @@ func TestExcludedTablesAreNotInTheBackup(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+func TestLatestIsTheBackupThatWasBegunLast(t *testing.T) {
+	set := bank.New(t, bank.Memory, 1, "one")
+	r := repo.InFolder(t.TempDir())
+	for range 4 { // within a second
+		m := must(t, set, r, create.Options{}).Manifest
+		if b, err := catalog.Open(t.Context(), r, catalog.Latest); err != nil || b.ID() != m.ID {
+			t.Errorf("%s is not the latest: %v", m.ID, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 // own, with its options, its help and its run function.
 var commands = []func(*app) *cobra.Command{
 	schemaCommand,
+	backupCommand,
 	checkCommand,
 	restoreCommand,
 	recoverCommand,

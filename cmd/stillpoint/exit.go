@@ -14,8 +14,6 @@ var (
 	errUsage = errors.New("usage")
 	// errPending: the work is not finished; running the command again goes on.
 	errPending = errors.New("pending")
-	// errWindowVoid: the moment that a backup was to be of has been lost.
-	errWindowVoid = errors.New("window void")
 )
 
 // exitCodes is the one table of exit codes. A class that is not in it, and an
@@ -32,7 +30,7 @@ var exitCodes = []struct {
 	{4, "locked by another run", []error{model.ErrLocked}},
 	{5, "refused before anything was changed", []error{model.ErrRefused}},
 	{6, "damaged", []error{model.ErrDamaged}},
-	{7, "the window of the backup is void", []error{errWindowVoid}},
+	{7, "the window of the backup is void", []error{model.ErrVoid}},
 	{64, "usage: the command line or a file that it names cannot be right", []error{errUsage, model.ErrBadArgument}},
 }
 
@@ -43,7 +41,7 @@ var classNames = []class{
 	{model.ErrDamaged, "damaged"},
 	{model.ErrInconsistent, "inconsistent"},
 	{model.ErrLocked, "locked"},
-	{errWindowVoid, "window-void"},
+	{model.ErrVoid, "window-void"},
 	{errPending, "pending"},
 	{model.ErrRefused, "refused"},
 	{model.ErrBadArgument, "bad-argument"},
