@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
 	"strconv"
 	"strings"
@@ -33,6 +34,9 @@ func (opener) Open(ctx context.Context, cfg storage.Config) (storage.Storage, er
 
 // Open opens a storage; see storage.Driver.
 func Open(ctx context.Context, cfg storage.Config) (*Store, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	t, err := parseTarget(cfg)
 	if err != nil {
 		return nil, err
