@@ -12,7 +12,7 @@ import (
 func TestConformance(t *testing.T) {
 	for _, opts := range []memory.Options{
 		{},
-		{NoCopyColumns: true, NoLockedChecks: true, NoAtomicScan: true, NoBatchedReads: true, PageSize: 7},
+		{NoCopyColumns: true, NoLockedChecks: true, NoAtomicScan: true, NoBatchedReads: true, PageSize: 100},
 	} {
 		t.Run(fmt.Sprintf("copies=%v", !opts.NoCopyColumns), func(t *testing.T) {
 			open := func(t testing.TB) storage.Storage {

@@ -34,6 +34,9 @@ func caught(t *testing.T, bed func(t *testing.T, seed uint64) txntest.Bed) {
 			defer mutant.Set(name)()
 			for seed := uint64(1); seed <= most; seed++ {
 				rep, err := txntest.Trial{Seed: seed, Isolation: txn.Serializable}.Run(t.Context(), bed(t, seed))
+				if err != nil && rep.History == nil {
+					t.Fatal(err) // the bed's, not the mutant's
+				}
 				if len(rep.Anomalies) > 0 {
 					t.Logf("caught by seed %d: %s", seed, rep.Anomalies[0])
 					return
