@@ -30,6 +30,7 @@ type background struct {
 	queue   []job
 	waiting int             // writes in queue and tasks not begun
 	running int             // goroutines
+	working int             // those of them that settle
 	idle    []chan struct{} // closed when nothing runs
 	closed  bool
 }
@@ -48,8 +49,22 @@ type wait struct {
 
 func newWait() *wait { return &wait{done: make(chan struct{})} }
 
+// running returns w if it has not ended yet, else nil.
+func (w *wait) running() *wait {
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.done:
+		return nil
+	default:
+		return w
+	}
+}
+
 const (
 	settlers      = 4   // goroutines at once
+	heldUp        = 16  // jobs waiting for which another goroutine is started
 	settleBatch   = 128 // writes in one call
 	settleTimeout = 30 * time.Second
 )
@@ -77,32 +92,38 @@ func (b *background) settle(ctx context.Context, writes []storage.Mutation, prep
 	}
 	b.waiting += len(writes)
 	b.queue = append(b.queue, job{writes, w})
-	if b.running < settlers {
-		b.running++
-		go b.work()
-	}
+	b.help()
 	b.mu.Unlock()
 	return w
 }
 
-// do runs f behind the answer, or tells that it will not.
-func (b *background) do(f func(context.Context) error) (*wait, bool) {
+// help starts a goroutine that settles, if there should be one more: one is
+// enough, and the better for batching, unless it is held up.
+func (b *background) help() {
+	if len(b.queue) > 0 && (b.working == 0 || len(b.queue) >= heldUp && b.working < settlers) {
+		b.running++
+		b.working++
+		go b.work()
+	}
+}
+
+// do runs f behind the answer, unless too much is waiting already.
+func (b *background) do(f func(context.Context) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || b.waiting >= b.m.opts.Backlog {
-		return nil, false
+		return
 	}
-	w := newWait()
 	b.running++
 	b.waiting++
 	go func() {
-		defer b.leave(1)
+		defer b.leave()
 		ctx, cancel := context.WithTimeout(b.ctx, settleTimeout)
 		defer cancel()
-		w.err = f(ctx)
-		close(w.done)
+		if err := f(ctx); err != nil {
+			b.m.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "a record in doubt was left as it is", slog.Any("error", err))
+		}
 	}()
-	return w, true
 }
 
 // work settles until nothing is left.
@@ -118,8 +139,9 @@ func (b *background) work() {
 			jobs, n = append(jobs, j), n+len(j.writes)
 		}
 		if len(jobs) == 0 {
+			b.working--
+			b.leaveLocked()
 			b.mu.Unlock()
-			b.leave(0)
 			return
 		}
 		b.queue = slices.Delete(b.queue, 0, len(jobs))
@@ -131,24 +153,21 @@ func (b *background) work() {
 	}
 }
 
-func (b *background) leave(done int) {
+func (b *background) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting -= done
-	b.running--
-	// A job that came between the last look and here has its own goroutine,
-	// or is taken over now.
-	if len(b.queue) > 0 && b.running < settlers {
-		b.running++
-		go b.work()
+	b.waiting--
+	b.leaveLocked()
+}
+
+func (b *background) leaveLocked() {
+	if b.running--; b.running > 0 {
 		return
 	}
-	if b.running == 0 {
-		for _, c := range b.idle {
-			close(c)
-		}
-		b.idle = nil
+	for _, c := range b.idle {
+		close(c)
 	}
+	b.idle = nil
 }
 
 func (b *background) run(jobs []job) {

@@ -43,7 +43,9 @@ func (c *cursor) next(ctx context.Context) ([]fetched, error) {
 	if err == nil {
 		fs, err = c.understand(ctx, page.Rows)
 	}
-	c.tx.hook(c.tx.m.opts.Hooks.Read, start, len(fs), err)
+	if !c.again {
+		c.tx.hook(c.tx.m.opts.Hooks.Read, start, len(fs), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -50,8 +50,10 @@ func (tx *Tx) readFailed(op string, cause error) error {
 	return tx.failed(op, nil, "", cause)
 }
 
-// lost tells whether and how a storage error that left nothing applied means
-// that another transaction was in the way.
+// notWritten makes the error of a transaction that is not committed because of a
+// storage error. Its class is never model.ErrUnknownOutcome: when a preparation
+// gets no answer it is unknown what has reached the database, but not what will
+// become of the transaction.
 func (tx *Tx) notWritten(op string, entries []*entry, err error) error {
 	switch storage.OutcomeOf(err) {
 	case storage.ConditionFailed:
@@ -73,6 +75,8 @@ func (tx *Tx) notWritten(op string, entries []*entry, err error) error {
 			return tx.conflict(op, "", err)
 		}
 		return tx.failed(op, nil, "nothing was written", err)
+	case storage.Unknown:
+		return tx.failed(op, model.ErrUnavailable, "a database did not answer, and the transaction is aborted: "+err.Error(), nil)
 	}
 	return tx.failed(op, nil, "", err)
 }

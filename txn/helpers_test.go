@@ -50,6 +50,7 @@ type spy struct {
 	mu     sync.Mutex
 	counts map[string]int
 	log    []storage.Batch
+	gated  func(storage.Batch) bool // batches that are counted when they go on
 	// mutate, if not nil, is called instead of the storage; next goes on.
 	mutate func(batch storage.Batch, next func() error) error
 	get    func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error)
@@ -88,7 +89,9 @@ func (s *spy) onScan(f func(next func() (storage.Page, error)) (storage.Page, er
 
 func (s *spy) Mutate(ctx context.Context, batch storage.Batch) error {
 	s.mu.Lock()
-	s.counts["mutate"]++
+	if s.gated == nil || !s.gated(batch) {
+		s.counts["mutate"]++
+	}
 	s.log = append(s.log, batch)
 	hook := s.mutate
 	s.mu.Unlock()
@@ -189,7 +192,8 @@ func (w *world) advance(d time.Duration) {
 type client struct {
 	*txn.Manager
 	*spy
-	w *world
+	w    *world
+	gate chan struct{} // of hold
 }
 
 // open makes a manager; change may change its options.
@@ -224,7 +228,7 @@ func (w *world) open(change ...func(*txn.Options)) *client {
 			w.t.Error(err)
 		}
 	})
-	return &client{m, s, w}
+	return &client{Manager: m, spy: s, w: w}
 }
 
 func noOnePhase(o *txn.Options)   { o.OnePhaseCommit = false }

@@ -45,7 +45,7 @@ func (tx *Tx) writeOnce(ctx context.Context, g *group, batch storage.Batch) erro
 	lost := false
 	for i := 0; ; i++ {
 		failpoint.Here("txn.one-phase.before")
-		err := tx.m.store.Mutate(ctx, batch)
+		err := tx.m.mutate(ctx, batch)
 		failpoint.Here("txn.one-phase.after")
 		switch storage.OutcomeOf(err) {
 		case storage.Applied:

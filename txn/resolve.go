@@ -87,7 +87,7 @@ func (tx *Tx) takeBefore(doubtful []*fetched) {
 	for _, f := range doubtful {
 		if d, ok := tx.m.fates.get(f.table.WriterID(f.row)); ok {
 			f.row, f.before = f.table.Settle(f.row, d.Decision), d.State != record.Committed
-			f.wait = d.settling
+			f.wait = d.settling.running()
 			continue
 		}
 		f.row, f.before = f.table.Before(f.row), true
@@ -133,9 +133,7 @@ func (tx *Tx) applyKnown(ctx context.Context, doubtful []*fetched) (open []*fetc
 			open = append(open, f)
 			continue
 		}
-		if d.settling != nil {
-			f.wait = d.settling
-		} else {
+		if f.wait = d.settling.running(); f.wait == nil {
 			writes = append(writes, f.table.settlement(f.key, f.row, d.Decision))
 			settling = append(settling, f)
 		}
