@@ -1,0 +1,5 @@
+//go:build java && servers && failpoints
+
+package interop
+
+func childMain() bool { return false }
