@@ -57,9 +57,9 @@ func (l *loader) judge(e entry, prefix, plain string) {
 	if _, ok := l.keys[plain]; ok || plain == scalar+"isolation_level" {
 		return
 	}
-	if reason, ok := ignored[plain]; ok {
-		if e.value != "" && !strings.EqualFold(e.value, "false") {
-			l.notice(slog.LevelInfo, "%s: %s is ignored: %s", e.where, e.key, reason)
+	if u, ok := ignored[plain]; ok {
+		if e.value != "" && !strings.EqualFold(e.value, u.same) {
+			l.notice(slog.LevelInfo, "%s: %s is ignored: %s", e.where, e.key, u.reason)
 		}
 		return
 	}
@@ -105,7 +105,8 @@ func (l *loader) nearest(key string) string {
 		}
 		return ""
 	}
-	for _, known := range slices.Sorted(maps.Keys(l.keys)) {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(l.keys)), maps.Keys(ignored))
+	for _, known := range slices.Sorted(slices.Values(all)) {
 		if strings.HasPrefix(known, stillpoint) {
 			continue
 		}

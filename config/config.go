@@ -30,7 +30,6 @@ type Config struct {
 	Routing multi.Routing
 
 	Transaction        Transaction
-	ActiveTransactions ActiveTransactions
 	CrossPartitionScan CrossPartitionScan
 
 	// DefaultNamespace is the namespace of a table that is named without one;
@@ -39,8 +38,7 @@ type Config struct {
 	// MetadataExpiration is how long a table definition is used without being
 	// read again; negative = forever.
 	MetadataExpiration time.Duration
-	// ScanFetchSize is the number of rows that a scan fetches at once where
-	// the database can be told.
+	// ScanFetchSize is the most rows that a scan asks a database for at once.
 	ScanFetchSize int
 
 	// Notices are what should be said once about the configuration: ignored
@@ -62,43 +60,26 @@ const (
 type Transaction struct {
 	Isolation            Isolation
 	CoordinatorNamespace string
-	ParticipantID        string // names this process in a multi-participant transaction; "" = none
 
-	// ParallelExecutorCount bounds the storage calls that one process makes at
-	// the same time for the phases of commits.
-	ParallelExecutorCount   int
-	ParallelPreparation     bool
-	ParallelValidation      bool
-	ParallelCommit          bool
-	ParallelRollback        bool
-	ParallelImplicitPreRead bool
+	// Parallelism is the most storage calls of one step of a commit that are
+	// under way at the same time.
+	Parallelism int
 
 	// OnePhaseCommit: a transaction within one atomic unit is committed by one
 	// write, without a Coordinator row, where that is legal.
 	OnePhaseCommit bool
-	// AsyncCommit, AsyncRollback: Commit and Rollback return when the outcome
-	// is decided; the records follow in the background.
-	AsyncCommit, AsyncRollback bool
+	// AsyncCommit: Commit returns when the outcome is decided; the records
+	// follow in the background.
+	AsyncCommit bool
 	// AsyncBacklog is the most records that may wait to be settled in the
 	// background; a commit that finds it full settles its own first.
 	AsyncBacklog int
 
-	// OmitReadOnlyState: a transaction that wrote nothing leaves no row in the
-	// Coordinator's table.
-	OmitReadOnlyState bool
 	// IncludeMetadata: reads return the transaction columns too.
 	IncludeMetadata bool
-	// EventualIndexReads: an index read looks at the index only, and not at
-	// the indexes of before-images; what is being committed may be missed.
+	// EventualIndexReads: tables are created without the indexes of
+	// before-images, and index reads may miss what is being changed.
 	EventualIndexReads bool
-}
-
-// ActiveTransactions bounds the transactions that are begun and neither
-// committed nor rolled back.
-type ActiveTransactions struct {
-	Enabled    bool
-	Expiration time.Duration // an idle one is rolled back after it; negative = never
-	Max        int           // 0 or less = no bound
 }
 
 // CrossPartitionScan says what scans over a whole table may do.
@@ -117,24 +98,16 @@ type Notice struct {
 func Default() *Config {
 	return &Config{
 		Transaction: Transaction{
-			Isolation:               Snapshot,
-			CoordinatorNamespace:    "coordinator",
-			ParallelExecutorCount:   128,
-			ParallelPreparation:     true,
-			ParallelValidation:      true,
-			ParallelCommit:          true,
-			ParallelRollback:        true,
-			ParallelImplicitPreRead: true,
-			OnePhaseCommit:          true,
-			AsyncCommit:             true,
-			AsyncRollback:           true,
-			AsyncBacklog:            1024,
-			OmitReadOnlyState:       true,
+			Isolation:            Snapshot,
+			CoordinatorNamespace: "coordinator",
+			Parallelism:          16,
+			OnePhaseCommit:       true,
+			AsyncCommit:          true,
+			AsyncBacklog:         1024,
 		},
-		ActiveTransactions: ActiveTransactions{Enabled: true, Expiration: -time.Millisecond, Max: 10000},
 		CrossPartitionScan: CrossPartitionScan{Enabled: true, Filtering: true, Ordering: true},
 		MetadataExpiration: time.Minute,
-		ScanFetchSize:      10,
+		ScanFetchSize:      1000,
 	}
 }
 

@@ -49,6 +49,11 @@ func table() string {
 		}
 		b.WriteString("| " + strings.Join([]string{name, k.Doc, orNone(k.Ours), orNone(k.Java), k.Why}, " | ") + " |\n")
 	}
+	b.WriteString("\nThese are known and have no effect; one that asks for something else than what happens is mentioned in the log:\n\n")
+	b.WriteString("| key | why |\n| --- | --- |\n")
+	for _, k := range config.Unused() {
+		b.WriteString("| `" + k.Name + "` | " + k.Why + " |\n")
+	}
 	return b.String()
 }
 
@@ -57,6 +62,21 @@ func orNone(s string) string {
 		return "none"
 	}
 	return s
+}
+
+func TestNoKeyIsBothUsedAndUnused(t *testing.T) {
+	used := map[string]bool{}
+	for _, k := range config.Keys() {
+		if used[k.Name] {
+			t.Errorf("%s is in the table twice", k.Name)
+		}
+		used[k.Name] = true
+	}
+	for _, k := range config.Unused() {
+		if used[k.Name] || k.Why == "" {
+			t.Errorf("%s is used, or has no reason", k.Name)
+		}
+	}
 }
 
 func TestEveryDifferenceFromJavaHasAReason(t *testing.T) {

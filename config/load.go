@@ -137,19 +137,16 @@ func (l *loader) derive() {
 	if e, ok := l.given[oldIsolation]; ok && !l.has(cc+"isolation_level") {
 		l.apply(Key{field: l.keys[cc+"isolation_level"].field}, e)
 	}
-	t, scan := &l.cfg.Transaction, &l.cfg.CrossPartitionScan
+	scan := &l.cfg.CrossPartitionScan
 	for _, d := range []struct {
-		key      string
-		to, from *bool
+		key string
+		to  *bool
 	}{
-		{cc + "async_rollback.enabled", &t.AsyncRollback, &t.AsyncCommit},
-		{cc + "parallel_validation.enabled", &t.ParallelValidation, &t.ParallelCommit},
-		{cc + "parallel_rollback.enabled", &t.ParallelRollback, &t.ParallelCommit},
-		{scalar + "cross_partition_scan.filtering.enabled", &scan.Filtering, &scan.Enabled},
-		{scalar + "cross_partition_scan.ordering.enabled", &scan.Ordering, &scan.Enabled},
+		{scalar + "cross_partition_scan.filtering.enabled", &scan.Filtering},
+		{scalar + "cross_partition_scan.ordering.enabled", &scan.Ordering},
 	} {
 		if !l.has(d.key) {
-			*d.to = *d.from
+			*d.to = scan.Enabled
 		}
 	}
 }

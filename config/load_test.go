@@ -54,11 +54,9 @@ func TestAnExplicitValueWins(t *testing.T) {
 scalar.db.consensus_commit.isolation_level=serializable
 scalar.db.consensus_commit.one_phase_commit.enabled=FALSE
 scalar.db.consensus_commit.async_commit.enabled=false
-scalar.db.consensus_commit.parallel_commit.enabled=false
-scalar.db.consensus_commit.parallel_rollback.enabled=true
+scalar.db.consensus_commit.parallel_executor_count=3
 scalar.db.consensus_commit.coordinator.namespace=coord
 scalar.db.metadata.cache_expiration_time_secs=-5
-scalar.db.active_transaction_management.expiration_time_millis=1500
 scalar.db.cross_partition_scan.enabled=false
 stillpoint.async_commit.backlog=7
 `)
@@ -66,9 +64,8 @@ stillpoint.async_commit.backlog=7
 	want.Storages = cfg.Storages
 	tr := &want.Transaction
 	tr.Isolation, tr.CoordinatorNamespace, tr.AsyncBacklog = config.Serializable, "coord", 7
-	tr.OnePhaseCommit, tr.AsyncCommit, tr.AsyncRollback, tr.ParallelCommit, tr.ParallelValidation = false, false, false, false, false
+	tr.OnePhaseCommit, tr.AsyncCommit, tr.Parallelism = false, false, 3
 	want.MetadataExpiration = -time.Second
-	want.ActiveTransactions.Expiration = 1500 * time.Millisecond
 	want.CrossPartitionScan = config.CrossPartitionScan{}
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Error(diff)
@@ -131,6 +128,7 @@ func TestWrongFilesAreRefusedWithTheLineAndTheWayOut(t *testing.T) {
 		{one + "scalar.db.consensus_commit.isolation_levl=SNAPSHOT", "prod.properties:3: scalar.db.consensus_commit.isolation_levl is not a known property; did you mean scalar.db.consensus_commit.isolation_level?"},
 		{one + "scalar.db.consensus-commit.isolation-level=SNAPSHOT", "did you mean scalar.db.consensus_commit.isolation_level?"},
 		{one + "scalar.db.consensus_commit.one_phase_commit=true", "did you mean scalar.db.consensus_commit.one_phase_commit.enabled?"},
+		{one + "scalar.db.consensus_commit.parallel_comit.enabled=true", "did you mean scalar.db.consensus_commit.parallel_commit.enabled?"},
 		{one + "scalar.db.user_name=x", "did you mean scalar.db.username?"},
 		{one + "scalar.db.jdbc.connection_pool.max_totl=3", "did you mean scalar.db.jdbc.connection_pool.max_total?"},
 		{one + "stillpoint.colation=accept", "did you mean stillpoint.collation?"},
@@ -202,6 +200,7 @@ scalar.db.sql.connection_mode=direct
 scalar.db.cosmos.consistency_level=STRONG
 scalar.db.consensus_commit.coordinator.group_commit.enabled=true
 scalar.db.consensus_commit.serializable_strategy=EXTRA_READ
+scalar.db.consensus_commit.parallel_commit.enabled=true
 scalar.db.brand_new_thing=1
 logging.level=INFO
 `)
@@ -212,7 +211,7 @@ logging.level=INFO
 	want := []string{
 		"INFO prod.properties:8: scalar.db.consensus_commit.coordinator.group_commit.enabled is ignored: commits are not grouped here; the groups of other managers are understood",
 		"INFO prod.properties:9: scalar.db.consensus_commit.serializable_strategy is ignored: ScalarDB itself ignores it since 3.16",
-		"WARN prod.properties:10: scalar.db.brand_new_thing is not a known property and is ignored",
+		"WARN prod.properties:11: scalar.db.brand_new_thing is not a known property and is ignored",
 		"INFO prod.properties: properties of other ScalarDB products are ignored: scalar.db.server.port, scalar.db.cluster.node.standalone_mode.enabled, scalar.db.sql.connection_mode, scalar.db.cosmos.consistency_level",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -55,8 +55,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Transaction.CoordinatorNamespace == "":
 		return bad(cc+"coordinator.namespace", "it is empty")
-	case c.Transaction.ParallelExecutorCount < 1:
-		return bad(cc+"parallel_executor_count", "%d is less than 1", c.Transaction.ParallelExecutorCount)
+	case c.Transaction.Parallelism < 1:
+		return bad(cc+"parallel_executor_count", "%d is less than 1", c.Transaction.Parallelism)
 	case c.Transaction.AsyncBacklog < 1:
 		return bad(stillpoint+"async_commit.backlog", "%d is less than 1", c.Transaction.AsyncBacklog)
 	case c.ScanFetchSize < 1:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
@@ -15,7 +14,7 @@ import (
 // --config.
 func (a *app) managed(ctx context.Context, run func(m *txn.Manager, cfg *config.Config, set *multi.Set) error) error {
 	return a.connected(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
-		opts, err := managerOptions(cfg, a.logger)
+		opts, err := cfg.TxnOptions(a.logger)
 		if err != nil {
 			return err
 		}
@@ -30,22 +29,4 @@ func (a *app) managed(ctx context.Context, run func(m *txn.Manager, cfg *config.
 		}()
 		return run(m, cfg, set)
 	})
-}
-
-// managerOptions are what the configuration says about transactions.
-func managerOptions(cfg *config.Config, logger *slog.Logger) (txn.Options, error) {
-	isolation, err := txn.ParseIsolation(string(cfg.Transaction.Isolation))
-	if err != nil {
-		return txn.Options{}, err
-	}
-	opts := txn.Defaults()
-	opts.Isolation = isolation
-	opts.CoordinatorNamespace = cfg.Transaction.CoordinatorNamespace
-	opts.OnePhaseCommit = cfg.Transaction.OnePhaseCommit
-	opts.AsyncCommit = cfg.Transaction.AsyncCommit
-	opts.Backlog = cfg.Transaction.AsyncBacklog
-	opts.MetadataTTL = cfg.MetadataExpiration
-	opts.Parallelism = cfg.Transaction.ParallelExecutorCount
-	opts.Logger = logger
-	return opts, nil
 }
