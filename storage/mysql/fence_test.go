@@ -5,7 +5,9 @@ package mysql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,4 +196,78 @@ func TestAReadOnlyServerIsNotFenced(t *testing.T) {
 	if err := s.ProveFence(context.Background(), fenceOf(table)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Writers at full speed do not keep a fence from being granted, and nothing
+// changes under it.
+func TestAFenceIsGrantedBesideBusyWriters(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ctx := context.Background()
+		other := newTable(t, s, table.Name().Namespace, "u") // behind table, in the order of names
+		const writers = 8
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var longest time.Duration
+		for w := range writers {
+			k := fmt.Sprint("w", w)
+			mustMutate(t, s, put(table, k, 0, notExists), put(other, k, 0, notExists))
+			wg.Go(func() {
+				for i := int32(0); ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					began := time.Now()
+					if err := s.Mutate(ctx, batch(put(table, k, i+1, vIs(i)), put(other, k, i+1, vIs(i)))); err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					longest = max(longest, time.Since(began))
+					mu.Unlock()
+				}
+			})
+		}
+		sum := func() (sums [2]int64) {
+			for i, tbl := range []*model.Table{table, other} {
+				page, err := s.Scan(ctx, storage.Scan{Table: tbl, Kind: storage.ScanTable})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range page.Rows {
+					sums[i] += r.Get("v").Int64()
+				}
+			}
+			return sums
+		}
+		tries := 0
+		for range 20 {
+			var f storage.Fence
+			for {
+				tries++
+				var err error
+				if f, err = s.Fence(ctx, storage.FenceOptions{Tables: []model.TableName{other.Name(), table.Name()}}); err == nil {
+					break
+				} else if !errors.Is(err, model.ErrConflict) || tries > 400 {
+					t.Fatal(err)
+				}
+			}
+			first := sum()
+			second := sum()
+			if err := f.Alive(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Release(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if first != second || first[0] != first[1] {
+				t.Fatalf("under the fence: %v, then %v", first, second)
+			}
+		}
+		close(stop)
+		wg.Wait()
+		t.Logf("20 fences in %d tries; the longest write took %v", tries, longest)
+	})
 }
