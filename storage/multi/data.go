@@ -8,9 +8,12 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
-// Capabilities are those of the storage that holds the table.
+// Capabilities are those of the storage that holds the table, without the
+// optional powers: a Set has none.
 func (s *Set) Capabilities(table model.TableName) storage.Capabilities {
-	return s.Route(table).Capabilities(table)
+	c := s.Route(table).Capabilities(table)
+	c.Snapshots, c.Fences, c.Loads = false, false, false
+	return c
 }
 
 // Unit is that of the storage that holds the table, and carries its name.
@@ -96,7 +99,7 @@ func (s *Set) Scan(ctx context.Context, scan storage.Scan) (storage.Page, error)
 // over two storages is refused before any I/O.
 func (s *Set) Mutate(ctx context.Context, batch storage.Batch) error {
 	if len(batch.Mutations) == 0 {
-		return nil
+		return model.Errorf(model.ErrBadArgument, "an empty batch cannot be applied")
 	}
 	first := batch.Mutations[0].Table.Name()
 	st := s.Route(first)
