@@ -87,11 +87,12 @@ func (tr Trial) Run(ctx context.Context, bed Bed) (rep Report, err error) {
 			rep.Unknown++
 		}
 	}
-	rep.Anomalies = history.Check(rep.History, levelOf(tr.Isolation))
+	rep.Anomalies = history.Check(rep.History, LevelOf(tr.Isolation))
 	return rep, errors.Join(r.errs...)
 }
 
-func levelOf(i txn.Isolation) history.Level {
+// LevelOf returns what histories under an isolation level are held to.
+func LevelOf(i txn.Isolation) history.Level {
 	switch i {
 	case txn.Serializable:
 		return history.StrictSerializable

@@ -24,8 +24,9 @@ type Workload struct {
 	History    *history.Recorder
 }
 
-// Writes is what a transaction means to write: the value of each row by its
-// name, as Show renders them; "" for a delete.
+// Writes is what a transaction means to change: the value of each row by its
+// name, as Show renders them; "" for a delete. A row that was not there and is
+// not to be is not among them.
 type Writes map[string]string
 
 // Run runs one random transaction and records it. planned, if not nil, is told
@@ -52,6 +53,7 @@ type transaction struct {
 // seen is what the transaction knows of a row.
 type seen struct {
 	list     []string
+	absent   bool // it was not there at first
 	scanned  bool // seen by a scan first
 	inserted bool // by this transaction, over no row
 	deleted  bool // by this transaction, and not written since
@@ -109,7 +111,7 @@ func (t *transaction) operate(ctx context.Context, readOnly bool) error {
 func (t *transaction) saw(r row, list []string, scanned bool) {
 	s := t.rows[r]
 	if s == nil {
-		t.rows[r] = &seen{list: list, scanned: scanned}
+		t.rows[r] = &seen{list: list, absent: len(list) == 0, scanned: scanned}
 		t.rec.Read(r.String(), list)
 		return
 	}
@@ -179,7 +181,7 @@ func (t *transaction) readForWrite(ctx context.Context, r row) error {
 	if got != nil {
 		return model.Errorf(model.ErrConflict, "read %s: a scan has not found it, and there it is", r)
 	}
-	*s = seen{}
+	*s = seen{absent: true}
 	return nil
 }
 
@@ -238,7 +240,7 @@ func (t *transaction) writes() Writes {
 	out := Writes{}
 	for r, s := range t.rows {
 		switch {
-		case !s.write:
+		case !s.write, s.absent && len(s.list) == 0:
 		case len(s.list) == 0:
 			out[r.String()] = ""
 		default:

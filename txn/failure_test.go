@@ -1,0 +1,223 @@
+package txn_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/memory"
+	"github.com/stillpoint-db/stillpoint/txn"
+)
+
+// TestFailureOfEveryWrite makes each write of a transfer in turn fail in every
+// way, and demands that what Commit says is what is true: once settled, the
+// transfer is there entirely or not at all, and an error that is not an unknown
+// outcome means that it is not.
+func TestFailureOfEveryWrite(t *testing.T) {
+	kinds := map[string]func(next func() error) error{
+		"unavailable":  func(func() error) error { return storage.UnavailableError("a", errStop) },
+		"conflict":     func(func() error) error { return storage.ConflictError("a", errStop) },
+		"lost request": func(func() error) error { return storage.UnknownError("a", errStop) },
+		"lost answer": func(next func() error) error {
+			if err := next(); err != nil {
+				return err
+			}
+			return storage.UnknownError("a", errStop)
+		},
+		"refused": func(func() error) error { return model.Errorf(model.ErrBadArgument, "no") },
+	}
+	for setup, s := range setups {
+		for kind, fail := range kinds {
+			for n := 1; n <= 6; n++ {
+				for _, forever := range []bool{false, true} {
+					w := newWorld(t, worldOptions{two: s.two})
+					c := w.open(s.change...)
+					c.fill(2, accountsName, vaultName)
+					calls := 0
+					c.onMutate(func(_ storage.Batch, next func() error) error {
+						if calls++; calls == n || forever && calls > n {
+							return fail(next)
+						}
+						return next()
+					})
+					err := c.transfer(c.begin(), accountsName, vaultName)
+					_ = c.Flush(ctx)
+					c.onMutate(nil)
+					w.advance(time.Minute)
+					other := w.open()
+					a, b := other.balanceOf(accountsName, 1), other.balanceOf(vaultName, 2)
+					applied := a == 90 && b == 110
+					switch {
+					case !applied && (a != 100 || b != 100):
+						t.Errorf("%s, %s of write %d: torn: %d and %d", setup, kind, n, a, b)
+					case err == nil && !applied, err != nil && applied && !errors.Is(err, model.ErrUnknownOutcome):
+						t.Errorf("%s, %s of write %d: applied %v, and Commit said %v", setup, kind, n, applied, err)
+					}
+					if e, ok := errors.AsType[*model.Error](err); err != nil && (!ok || e.TxID == "") {
+						t.Errorf("%s, %s of write %d: the error names no transaction: %v", setup, kind, n, err)
+					}
+					w.must(other.Flush(ctx))
+				}
+			}
+		}
+	}
+}
+
+func TestAnUnknownOutcomeSaysHowToLearnIt(t *testing.T) {
+	for _, change := range []func(*txn.Options){noOnePhase, func(*txn.Options) {}} {
+		w := newWorld(t, worldOptions{})
+		c := w.open(change)
+		c.fill(1, accountsName)
+		dead := false
+		c.onMutate(func(storage.Batch, func() error) error { dead = true; return storage.UnknownError("a", errStop) })
+		c.onGet(func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error) {
+			if dead {
+				return nil, storage.UnavailableError("a", errStop)
+			}
+			return next()
+		})
+		tx := c.begin()
+		rmw(w, tx, accountsName, 1)
+		err := tx.Commit(ctx)
+		w.want(err, model.ErrUnknownOutcome)
+		if e, _ := errors.AsType[*model.Error](err); e.TxID != tx.ID() || !strings.Contains(model.Hint(err), tx.ID()) {
+			t.Errorf("%v", err)
+		}
+		w.want(tx.Commit(ctx), model.ErrBadArgument)
+		w.must(tx.Rollback(ctx))
+	}
+}
+
+func TestACallerInAHurryGetsTheTruth(t *testing.T) {
+	for setup, s := range setups {
+		w := newWorld(t, worldOptions{two: s.two})
+		c := w.open(s.change...)
+		c.fill(2, accountsName, vaultName)
+		for n := 1; n <= 4; n++ {
+			hurried, cancel := context.WithCancel(ctx)
+			calls := 0
+			c.onMutate(func(_ storage.Batch, next func() error) error {
+				// The context ends while the call is under way.
+				if calls++; calls != n {
+					return next()
+				}
+				err := next()
+				cancel()
+				if err == nil {
+					err = storage.UnknownError("a", context.Canceled)
+				}
+				return err
+			})
+			before := c.balanceOf(accountsName, 1)
+			tx := c.begin()
+			w.must(tx.Put(hurried, put(accountsName, 1, before-1)))
+			w.must(tx.Put(hurried, put(vaultName, 1, before-1)))
+			err := tx.Commit(hurried)
+			cancel()
+			w.must(c.Flush(ctx))
+			c.onMutate(nil)
+			w.advance(time.Minute)
+			a, b := c.balanceOf(accountsName, 1), c.balanceOf(vaultName, 1)
+			if err == nil && a != before-1 || err != nil && !errors.Is(err, model.ErrUnknownOutcome) && a != before || a != b {
+				t.Errorf("%s, write %d: %d and %d after %d, and Commit said %v", setup, n, a, b, before, err)
+			}
+			w.must(c.Flush(ctx))
+		}
+	}
+}
+
+func TestALatePreparationIsTakenBack(t *testing.T) {
+	w := newWorld(t, worldOptions{two: true})
+	c := w.open()
+	c.fill(2, accountsName, vaultName)
+	var late func() error
+	c.onMutate(func(b storage.Batch, next func() error) error {
+		if touches(b, vaultName) && late == nil {
+			late = next
+			return storage.UnknownError("b", errStop)
+		}
+		return next()
+	})
+	tx := c.begin()
+	err := c.transfer(tx, accountsName, vaultName)
+	w.want(err, model.ErrUnavailable)
+	if errors.Is(err, model.ErrUnknownOutcome) {
+		t.Errorf("a lost preparation is no unknown outcome: %v", err)
+	}
+	w.must(c.Flush(ctx))
+	if s := w.state(tx.ID()); s != "4" {
+		t.Errorf("state %q: a late preparation could still be committed", s)
+	}
+	c.onMutate(nil)
+	w.must(late())
+	if r := w.stored(vaultName, 2); r["tx_state"] != "1" {
+		t.Fatalf("it did not come: %v", r)
+	}
+	if got := c.balanceOf(vaultName, 2); got != 100 {
+		t.Errorf("read %d", got)
+	}
+	w.must(c.Flush(ctx))
+}
+
+func TestNothingIsWrittenForAConflictThatTouchedNothing(t *testing.T) {
+	for _, two := range []bool{false, true} {
+		w := newWorld(t, worldOptions{two: two})
+		c, other := w.open(textbook), w.open()
+		c.fill(2, accountsName)
+		tx := c.begin()
+		rmw(w, tx, accountsName, 1)
+		change := other.begin()
+		rmw(w, change, accountsName, 1)
+		w.must(change.Commit(ctx))
+		c.take()
+		w.want(tx.Commit(ctx), model.ErrConflict)
+		if n := c.take()["mutate"]; n != 1 || w.state(tx.ID()) != "" {
+			t.Errorf("%d writes, state %q", n, w.state(tx.ID()))
+		}
+	}
+}
+
+func TestIDsThatOthersWouldMisreadAreRefused(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c := w.open()
+	for _, id := range []string{parentID + "$x", strings.Repeat("x", 65), "\xff"} {
+		_, err := c.Begin(ctx, txn.TxOptions{ID: id})
+		w.want(err, model.ErrBadArgument)
+	}
+	tx, err := c.Begin(ctx, txn.TxOptions{ID: "mine"})
+	if w.must(err); tx.ID() != "mine" {
+		t.Error(tx.ID())
+	}
+}
+
+func TestAnIDUsedTwiceIsRefused(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c := w.open(noOnePhase)
+	c.fill(2, accountsName)
+	for i, class := range []error{nil, model.ErrBadArgument} {
+		tx, err := c.Begin(ctx, txn.TxOptions{ID: "mine"})
+		w.must(err)
+		w.must(tx.Put(ctx, put(accountsName, i+1, 1)))
+		if err := tx.Commit(ctx); !errors.Is(err, class) {
+			t.Errorf("use %d: %v", i+1, err)
+		}
+	}
+	if got := c.balanceOf(accountsName, 2); got != 100 {
+		t.Errorf("the second use wrote %d", got)
+	}
+}
+
+func TestOpenWantsACoordinatorsTable(t *testing.T) {
+	store := memory.New("a")
+	defer store.Close()
+	if _, err := txn.Open(ctx, store, txn.Defaults()); !errors.Is(err, model.ErrNotFound) || !strings.Contains(err.Error(), "schema create") {
+		t.Errorf("%v", err)
+	}
+	w := newWorld(t, worldOptions{})
+	_, err := txn.Open(ctx, w.store, txn.Options{CoordinatorNamespace: "other"})
+	w.want(err, model.ErrNotFound)
+}
