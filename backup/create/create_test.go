@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
 	"github.com/stillpoint-db/stillpoint/backup/create"
 	"github.com/stillpoint-db/stillpoint/backup/fence"
@@ -24,8 +22,6 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/memory"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var openers = map[string]bank.Opener{"memory": bank.Memory, "SQLite": bank.SQLite}
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/archive"
@@ -196,8 +197,13 @@ func (m *Manifest) check() error {
 		}
 	}
 	sums := *m
-	sums.Tables = append([]Table(nil), m.Tables...)
+	sums.Tables = slices.Clone(m.Tables)
 	sums.Sum()
+	for i, t := range sums.Tables {
+		if u := m.Tables[i]; t.Rows != u.Rows || t.Raw != u.Raw || t.Size != u.Size {
+			return model.Errorf(model.ErrDamaged, "the manifest's numbers for %s are not the sums of its files", t.Name())
+		}
+	}
 	if sums.Totals != m.Totals {
 		return model.Errorf(model.ErrDamaged, "the manifest's totals are not the sums of its tables")
 	}
