@@ -33,6 +33,8 @@ type db struct {
 	single   *sqldb.Builder // texts whose guards are told by a count of rows
 	batch    *sqldb.Builder // texts whose guards fail the flight
 	admin    *sqldb.Admin   // each statement on its own
+	wide     sync.Map       // model.TableName to uint32: see pageRows
+	foreign  sync.Map       // names of unique constraints beside the primary key: see keyConstraint
 	closing  sync.Once
 }
 

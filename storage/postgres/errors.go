@@ -64,7 +64,7 @@ func (d *db) mutateError(b *storage.Batch, e *flightError) error {
 			return &storage.ConditionError{Index: e.at, Mutation: b.Mutations[e.at]}
 		}
 	case codeUnique:
-		if e.at < len(b.Mutations) && b.Mutations[e.at].Guard.Kind == storage.NotExists {
+		if e.at < len(b.Mutations) && b.Mutations[e.at].Guard.Kind == storage.NotExists && d.keyConstraint(b.Mutations[e.at].Table, e.server.ConstraintName) {
 			return &storage.ConditionError{Index: e.at, Mutation: b.Mutations[e.at]}
 		}
 	case codeSerialization, codeDeadlock, codeLockTimeout, codeCanceled:

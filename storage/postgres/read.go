@@ -67,21 +67,54 @@ func (d *db) Scan(ctx context.Context, scan storage.Scan) (storage.Page, error) 
 		return storage.Page{}, err
 	}
 	r := scanReader{table: scan.Table, sc: sc}
+	most := d.pageRows(scan.Table.Name())
 	if err := d.readFlight(ctx, func(s *session) {
-		r.page, r.full = sc.NewPage(), false
-		s.add(sc.SQL, sc.Args)
+		r.page, r.last, r.rows, r.full, r.stopped = sc.NewPage(), nil, 0, false, false
+		s.addLimited(sc.SQL, sc.Args, most)
 	}, &r); err != nil {
 		return storage.Page{}, err
 	}
-	return r.page.Finish(), nil
+	d.learn(scan.Table.Name(), most, &r)
+	page := r.page.Finish()
+	if r.stopped && page.Next == "" {
+		page.Next = sc.Token(r.last)
+	}
+	return page, nil
+}
+
+// pageRows is how many rows of a table to ask for at once, since a page of so
+// many was full of bytes before; 0 = as many as the page may have. The server
+// would send all rows of the page's limit, and those behind a full page are for
+// nothing.
+func (d *db) pageRows(t model.TableName) uint32 {
+	if n, ok := d.wide.Load(t); ok {
+		return n.(uint32)
+	}
+	return 0
+}
+
+// learn notes how many rows make a page of a table with wide rows, and takes
+// that back step by step where they get narrower.
+func (d *db) learn(t model.TableName, most uint32, r *scanReader) {
+	switch {
+	case r.full && r.rows < r.sc.Limit:
+		d.wide.Store(t, uint32(r.rows))
+	case r.stopped && !r.full && most < sqldb.PageRows/2:
+		d.wide.Store(t, 2*most)
+	case r.stopped && !r.full:
+		d.wide.Delete(t)
+	}
 }
 
 type scanReader struct {
-	table *model.Table
-	sc    *sqldb.Scan
-	page  *sqldb.Page
-	full  bool
-	arena arena
+	table   *model.Table
+	sc      *sqldb.Scan
+	page    *sqldb.Page
+	last    *model.Row
+	rows    int
+	full    bool // the page takes no more
+	stopped bool // the server may have more
+	arena   arena
 }
 
 func (r *scanReader) row(_ int, cols [][]byte) error {
@@ -92,11 +125,12 @@ func (r *scanReader) row(_ int, cols [][]byte) error {
 	if err := decodeRow(r.table, row.Values, cols, &r.arena); err != nil {
 		return err
 	}
-	r.full = !r.page.Add(row)
+	r.last, r.full = row, !r.page.Add(row)
+	r.rows++
 	return nil
 }
 
-func (r *scanReader) done(int, []byte) {}
+func (r *scanReader) done(_ int, tag []byte) { r.stopped = tag == nil }
 
 // readFlight runs a flight that only reads. One that broke with its connection
 // is tried once more on a fresh one.

@@ -63,8 +63,11 @@ func appendBind(b []byte, n uint32, args []model.Value) []byte {
 	return endMessage(b, at)
 }
 
-// appendExecute runs the unnamed portal to its end.
-func appendExecute(b []byte) []byte { return append(b, 'E', 0, 0, 0, 9, 0, 0, 0, 0, 0) }
+// appendExecute runs the unnamed portal to its end, or for at most so many rows
+// if that is not 0.
+func appendExecute(b []byte, most uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(b, 'E', 0, 0, 0, 9, 0), most)
+}
 
 // appendSync ends the implicit transaction.
 func appendSync(b []byte) []byte { return append(b, 'S', 0, 0, 0, 4) }
