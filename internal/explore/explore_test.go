@@ -3,6 +3,7 @@ package explore
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -27,7 +28,7 @@ type exploration struct {
 // a kind.
 func explore(t *testing.T, first uint64, n int, is func(problem string) bool) exploration {
 	t.Helper()
-	var x exploration
+	x := exploration{Result: Result{Seen: Sightings{}}}
 	var mu sync.Mutex
 	next := first
 	claim := func() (seed uint64, ok bool) {
@@ -43,6 +44,7 @@ func explore(t *testing.T, first uint64, n int, is func(problem string) bool) ex
 		x.Commits += res.Commits
 		x.Backups += res.Backups
 		x.Refused += res.Refused
+		x.Seen.Add(res.Seen)
 		if x.bad == 0 && slices.ContainsFunc(res.Problems, is) {
 			x.bad, x.Problems = seed, res.Problems
 		}
@@ -82,7 +84,16 @@ func TestRestoredStateIsExactlyTheCut(t *testing.T) {
 		t.Fatalf("replay it with: go test ./internal/explore -run %s -replay -seed %d -v", t.Name(), res.bad)
 	}
 	t.Logf("%d schedules in %v: %d steps, %d commits, %d backups, %d refused", *schedules, time.Since(start).Round(time.Millisecond), res.Steps, res.Commits, res.Backups, res.Refused)
+	for _, what := range slices.Sorted(maps.Keys(res.Seen)) {
+		t.Logf("%8d %s", res.Seen[what], what)
+	}
 	if res.Backups < *schedules/2 || res.Commits < 2**schedules {
 		t.Errorf("too little happened to prove anything")
+	}
+	for _, what := range []string{"committed one-phase", "committed fused", "committed merged", "committed textbook", "committed read-only", "unknown outcome",
+		"request lost", "answer lost", "late", "conflict", "unavailable", "crash", "freeze", "recovery rolled forward", "recovery aborted a transaction"} {
+		if res.Seen[what] < *schedules/200 {
+			t.Errorf("too few: %d %s", res.Seen[what], what)
+		}
 	}
 }

@@ -17,17 +17,18 @@ var errSimulated = errors.New("simulated")
 // database and, holding its locks there, before it is applied.
 type gate struct {
 	storage.Storage
-	sched   *scheduler
-	p       *process
-	applied func(ctx context.Context, b storage.Batch) // told of each batch that was applied
+	sched *scheduler
+	p     *process
 }
 
-// connect opens a gate.
+// connect opens a gate. applied is told of each batch in the moment in which it
+// is applied, its locks still held.
 func connect(sched *scheduler, p *process, name string, db *memory.Database, opts memory.Options, applied func(context.Context, storage.Batch)) *gate {
-	g := &gate{sched: sched, p: p, applied: applied}
+	g := &gate{sched: sched, p: p}
 	opts.Locked = func(ctx context.Context, b storage.Batch) {
 		sched.wait(ctx, p, stopApply, "applies "+g.describe(b))
 	}
+	opts.Applied = applied
 	g.Storage = db.Open(name, opts)
 	return g
 }
@@ -90,9 +91,6 @@ func (g *gate) Mutate(ctx context.Context, b storage.Batch) error {
 
 func (g *gate) apply(ctx context.Context, b storage.Batch) error {
 	err := g.Storage.Mutate(ctx, b)
-	if err == nil {
-		g.applied(ctx, b)
-	}
 	if g.sched.trace != nil && err != nil {
 		g.sched.note("%s: not applied: %v", g.describe(b), err)
 	}

@@ -118,6 +118,13 @@ func (o *oracle) committed(id string) bool {
 	return ok
 }
 
+// changes tells whether a transaction means to change anything.
+func (o *oracle) changes(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.plans[id]) > 0
+}
+
 // state is what users see: the value of each row by its name.
 type state map[string]string
 

@@ -73,6 +73,7 @@ type scheduler struct {
 	step  atomic.Int64
 	last  *process
 	procs []*process
+	saw   func(what string)
 	trace func(format string, args ...any)
 }
 
@@ -86,7 +87,7 @@ type Budget struct {
 }
 
 func newScheduler(rng *rand.Rand, budget Budget, trace func(string, ...any)) *scheduler {
-	s := &scheduler{rng: rng, budget: budget, arrived: make(chan struct{}, 1), trace: trace}
+	s := &scheduler{rng: rng, budget: budget, saw: func(string) {}, arrived: make(chan struct{}, 1), trace: trace}
 	if rng.IntN(2) == 0 {
 		s.sticky = 0.5 + 0.4*rng.Float64()
 	}
@@ -217,6 +218,9 @@ func (s *scheduler) letGo(ready []*stop) {
 	}
 	f := s.fate(st)
 	s.last = st.p
+	if f != proceed {
+		s.saw(fateNames[f])
+	}
 	if s.trace != nil {
 		s.trace("%4d %s: %s", s.now(), st.label, fateNames[f])
 	}
@@ -261,12 +265,14 @@ func (s *scheduler) misfortune() bool {
 		}
 		s.budget.Crashes--
 		s.note("%s crashes", p.name)
+		s.saw("crash")
 		p.crash()
 	case 1:
 		if s.budget.Freezes == 0 || !p.mortal {
 			return false
 		}
 		s.budget.Freezes--
+		s.saw("freeze")
 		s.freeze(p, 5+s.rng.IntN(40))
 	case 2:
 		if s.budget.Jumps == 0 {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/history"
@@ -47,6 +47,7 @@ type Shape struct {
 	Managers     int
 	Transactions int // of each manager
 	Backups      int
+	Recoveries   int // runs of RecoverAll beside the transactions
 	Isolation    txn.Isolation
 	Txn          txn.Options
 	Memory       memory.Options
@@ -67,10 +68,14 @@ func draw(rng *rand.Rand) Shape {
 		Rows:         1 + rng.IntN(2),
 		Budget:       Budget{Lost: rng.IntN(3), Refused: rng.IntN(2), Crashes: rng.IntN(2), Freezes: rng.IntN(2), Jumps: rng.IntN(3)},
 	}
-	sh.Isolation = txn.Serializable
 	if rng.IntN(3) == 0 {
-		sh.Isolation = txn.Snapshot
+		sh.Recoveries = 1 + rng.IntN(2)
 	}
+	if rng.IntN(8) == 0 { // a larger one
+		sh.Managers, sh.Transactions, sh.Backups = 4, 5, 3
+		sh.Budget = Budget{Lost: 6, Refused: 3, Crashes: 2, Freezes: 3, Jumps: 4}
+	}
+	sh.Isolation = [...]txn.Isolation{txn.Serializable, txn.Serializable, txn.Serializable, txn.Snapshot, txn.Snapshot, txn.ReadCommitted}[rng.IntN(6)]
 	sh.Txn = txn.Defaults()
 	sh.Txn.Isolation = sh.Isolation
 	sh.Txn.OnePhaseCommit = rng.IntN(4) > 0
@@ -93,8 +98,27 @@ type world struct {
 	load   txntest.Workload
 	dbs    []*memory.Database
 	copies []*copied
+
+	mu     sync.Mutex
 	voided int
+	seen   Sightings
 	errs   []error
+}
+
+// Sightings count what happened, so that a test can tell that it did.
+type Sightings map[string]int
+
+// Add adds the counts of another.
+func (s Sightings) Add(o Sightings) {
+	for k, n := range o {
+		s[k] += n
+	}
+}
+
+func (w *world) saw(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen[what]++
 }
 
 // tablesOf lists the tables of database i.
@@ -111,6 +135,7 @@ type Result struct {
 	Commits  int
 	Backups  int // right ones; those that were refused do not count
 	Refused  int // backups that gave up and said so
+	Seen     Sightings
 	Problems []string
 }
 
@@ -118,8 +143,14 @@ type Result struct {
 // testing/synctest. trace, if not nil, is told of every step.
 func Run(ctx context.Context, seed uint64, trace func(format string, args ...any)) (res Result) {
 	rng := rand.New(rand.NewPCG(seed, 0xb0bb1e))
-	w := &world{shape: draw(rng), oracle: newOracle()}
+	w := &world{shape: draw(rng), oracle: newOracle(), seen: Sightings{}}
 	w.sched = newScheduler(rng, w.shape.Budget, trace)
+	w.sched.saw = w.saw
+	w.shape.Txn.Hooks.Done = func(e txn.Event) {
+		if e.Err == nil {
+			w.saw("committed " + e.Path)
+		}
+	}
 	w.load = txntest.Workload{Tables: tableNames[:w.shape.Databases], Partitions: w.shape.Partitions, Rows: w.shape.Rows, MaxOps: 3,
 		Isolation: w.shape.Isolation, History: new(history.Recorder)}
 	problem := func(format string, args ...any) { res.Problems = append(res.Problems, fmt.Sprintf(format, args...)) }
@@ -133,6 +164,7 @@ func Run(ctx context.Context, seed uint64, trace func(format string, args ...any
 		w.startManager(ctx, i, rng.Uint64())
 	}
 	w.startBackup(ctx, rng)
+	w.startRecovery(ctx, rng)
 	if err := w.sched.run(); err != nil {
 		problem("%v", err)
 		return res
@@ -143,6 +175,7 @@ func Run(ctx context.Context, seed uint64, trace func(format string, args ...any
 	}
 	w.judge(ctx, problem)
 	res.Steps, res.Commits, res.Backups, res.Refused = w.sched.now(), w.oracle.count(), len(w.copies), w.voided
+	res.Seen = w.seen
 	if trace != nil && len(res.Problems) > 0 {
 		trace("history:\n%s", w.load.History.History())
 	}
@@ -191,12 +224,7 @@ func (w *world) startManager(ctx context.Context, i int, seed uint64) {
 	p := w.sched.process(ctx, fmt.Sprintf("m%d", i))
 	rng := rand.New(rand.NewPCG(seed, uint64(i)))
 	w.sched.work(func() {
-		s, err := router(w.gates(p))
-		if err != nil {
-			w.fail(err)
-			return
-		}
-		m, err := txn.Open(p.ctx, s, w.shape.Txn)
+		m, err := w.manager(p)
 		if err != nil {
 			w.fail(err)
 			return
@@ -226,8 +254,8 @@ func expected(err error) bool {
 }
 
 func (w *world) fail(err error) {
-	w.sched.mu.Lock()
-	defer w.sched.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.errs = append(w.errs, err)
 }
 
@@ -247,7 +275,7 @@ func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
 			c, err := w.backup(ctx, gates)
 			switch {
 			case err == nil:
-				w.copies = append(w.copies, c)
+				w.copies = append(w.copies, c) // read when all programs have ended
 			case errors.Is(err, model.ErrVoid), errors.Is(err, model.ErrConflict), errors.Is(err, model.ErrUnavailable):
 				w.voided++
 			default:
@@ -255,6 +283,47 @@ func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
 			}
 		}
 	})
+}
+
+// startRecovery starts a process that settles all records in doubt at random
+// moments, some of them without regard for leases.
+func (w *world) startRecovery(ctx context.Context, rng *rand.Rand) {
+	if w.shape.Recoveries == 0 {
+		return
+	}
+	p := w.sched.process(ctx, "recovery")
+	rng = rand.New(rand.NewPCG(rng.Uint64(), 2))
+	w.sched.work(func() {
+		m, err := w.manager(p)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		for range w.shape.Recoveries {
+			w.sched.freeze(p, rng.IntN(80))
+			w.sched.wait(ctx, p, stopStep, "begins")
+			rep, err := m.RecoverAll(p.ctx, txn.RecoverOptions{IgnoreLease: rng.IntN(2) == 0})
+			if err != nil && !expected(err) {
+				w.fail(fmt.Errorf("recovery: %w", err))
+			}
+			if rep.RolledForward > 0 {
+				w.saw("recovery rolled forward")
+			}
+			if rep.Aborted > 0 {
+				w.saw("recovery aborted a transaction")
+			}
+		}
+		_ = m.Close(p.ctx) // fails if the process has crashed
+	})
+}
+
+// manager opens a process's manager over all databases.
+func (w *world) manager(p *process) (*txn.Manager, error) {
+	s, err := router(w.gates(p))
+	if err != nil {
+		return nil, err
+	}
+	return txn.Open(p.ctx, s, w.shape.Txn)
 }
 
 // judge compares what is there with what should be.
@@ -269,7 +338,7 @@ func (w *world) judge(ctx context.Context, problem func(string, ...any)) {
 		problem("%v", err)
 		return
 	}
-	m, err := txn.Open(ctx, s, w.shape.Txn)
+	m, err := txn.Open(ctx, s, txn.Options{Isolation: txn.Serializable})
 	if err != nil {
 		problem("%v", err)
 		return
@@ -277,6 +346,7 @@ func (w *world) judge(ctx context.Context, problem func(string, ...any)) {
 	if err := w.load.Final(ctx, m, "final"); err != nil {
 		problem("%v", err)
 	}
+	w.judgeStates(ctx, m, problem)
 	if err := m.Close(ctx); err != nil {
 		problem("%v", err)
 	}
@@ -329,6 +399,24 @@ func (w *world) isAnyCut(got state, c *copied) bool {
 	return false
 }
 
+// judgeStates asks the Coordinator about the transactions whose clients do not
+// know.
+func (w *world) judgeStates(ctx context.Context, m *txn.Manager, problem func(string, ...any)) {
+	for _, t := range w.load.History.History() {
+		if t.Outcome != history.Unknown {
+			continue
+		}
+		w.saw("unknown outcome")
+		d, err := m.State(ctx, t.Name)
+		switch committed := w.oracle.committed(t.Name); {
+		case err != nil:
+			problem("state of %s: %v", t.Name, err)
+		case d.State == record.Committed && !committed, d.State == record.Aborted && committed:
+			problem("the Coordinator says %s of %s; its commit point was applied: %v", d.State, t.Name, committed)
+		}
+	}
+}
+
 // judgeLive compares the databases in the end, and what the clients were told,
 // with the commit points.
 func (w *world) judgeLive(problem func(string, ...any)) {
@@ -342,7 +430,7 @@ func (w *world) judgeLive(problem func(string, ...any)) {
 					final[o.Key] = history.Join(o.List) + " | " + o.List[0]
 				}
 			}
-		case t.Outcome == history.Committed && !w.oracle.committed(t.Name) && slices.ContainsFunc(t.Ops, func(o history.Op) bool { return o.Write }):
+		case t.Outcome == history.Committed && !w.oracle.committed(t.Name) && w.oracle.changes(t.Name):
 			problem("%s was reported committed and had no commit point", t.Name)
 		case t.Outcome == history.Aborted && w.oracle.committed(t.Name):
 			problem("%s was reported aborted after its commit point", t.Name)
@@ -351,11 +439,7 @@ func (w *world) judgeLive(problem func(string, ...any)) {
 	if d := final.differs(w.oracle.replay(w.oracle.count())); d != "" {
 		problem("the databases are not what the commit points make: %s", d)
 	}
-	level := history.StrictSerializable
-	if w.shape.Isolation == txn.Snapshot {
-		level = history.Snapshot
-	}
-	for _, a := range history.Check(h, level) {
+	for _, a := range history.Check(h, txntest.LevelOf(w.shape.Isolation)) {
 		problem("history: %s", a)
 	}
 }

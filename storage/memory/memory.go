@@ -44,14 +44,17 @@ const (
 // Options make a handle less able, or watch it. The zero value has all powers.
 type Options struct {
 	Unit           UnitKind
-	MaxMutations   int                                            // most mutations of one Mutate call; 0 = no limit
-	NoCopyColumns  bool                                           // Assignment.From is refused
-	NoLockedChecks bool                                           // a Check holds at one moment before the batch is applied, not until then
-	NoAtomicScan   bool                                           // the rows of a page are read one after the other
-	NoBatchedReads bool                                           // only said in Capabilities
-	PageSize       int                                            // rows of a page when a scan has no limit; 0 = 1000
-	FenceLimit     time.Duration                                  // how long a fence holds before the database takes it away; 0 = 30 s
-	Locked         func(ctx context.Context, batch storage.Batch) // called when a batch has its table locks and is not applied yet
+	MaxMutations   int           // most mutations of one Mutate call; 0 = no limit
+	NoCopyColumns  bool          // Assignment.From is refused
+	NoLockedChecks bool          // a Check holds at one moment before the batch is applied, not until then
+	NoAtomicScan   bool          // the rows of a page are read one after the other
+	NoBatchedReads bool          // only said in Capabilities
+	PageSize       int           // rows of a page when a scan has no limit; 0 = 1000
+	FenceLimit     time.Duration // how long a fence holds before the database takes it away; 0 = 30 s
+
+	// Locked is called when a batch has its table locks and is not applied yet,
+	// Applied when it is applied and holds them still. Both may be nil.
+	Locked, Applied func(ctx context.Context, batch storage.Batch)
 }
 
 const (

@@ -44,7 +44,13 @@ func (s *Storage) Mutate(ctx context.Context, batch storage.Batch) error {
 	if !batch.Deadline.IsZero() && !time.Now().Before(batch.Deadline) {
 		return storage.UnavailableError(s.name, context.DeadlineExceeded)
 	}
-	return s.db.apply(batch, s.opts.NoLockedChecks)
+	if err := s.db.apply(batch, s.opts.NoLockedChecks); err != nil {
+		return err
+	}
+	if s.opts.Applied != nil {
+		s.opts.Applied(ctx, batch)
+	}
+	return nil
 }
 
 // writtenTables returns the tables whose locks a batch needs, in lock order.
