@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,9 +38,9 @@ func TestFailureOfEveryWrite(t *testing.T) {
 					w := newWorld(t, worldOptions{two: s.two})
 					c := w.open(s.change...)
 					c.fill(2, accountsName, vaultName)
-					calls := 0
+					var calls atomic.Int64
 					c.onMutate(func(_ storage.Batch, next func() error) error {
-						if calls++; calls == n || forever && calls > n {
+						if i := calls.Add(1); i == int64(n) || forever && i > int64(n) {
 							return fail(next)
 						}
 						return next()
@@ -99,10 +100,10 @@ func TestACallerInAHurryGetsTheTruth(t *testing.T) {
 		c.fill(2, accountsName, vaultName)
 		for n := 1; n <= 4; n++ {
 			hurried, cancel := context.WithCancel(ctx)
-			calls := 0
+			var calls atomic.Int64
 			c.onMutate(func(_ storage.Batch, next func() error) error {
 				// The context ends while the call is under way.
-				if calls++; calls != n {
+				if calls.Add(1) != int64(n) {
 					return next()
 				}
 				err := next()
