@@ -24,7 +24,8 @@ func backupDeleteCommand(a *app) *cobra.Command {
 would delete and is refused. Nothing that is not a backup is ever deleted.
 
 ` + exitHelp(0, 1, 4, 5, 64),
-		Args: cobra.NoArgs,
+		Example: `  stillpoint backup delete --repo /backups --backup 20261122T083001Z-7f3a --yes`,
+		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) (err error) {
 			r, err := from.open()
 			if err != nil {

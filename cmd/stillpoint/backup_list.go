@@ -26,6 +26,8 @@ written, or were left by a run that died: they cannot be restored, and the next
 backup create removes them.
 
 ` + exitHelp(0, 1, 5, 64),
+		Example: `  stillpoint backup list --repo /backups
+  stillpoint backup list --repo /backups --output json`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.open()
@@ -94,10 +96,11 @@ func backupShowCommand(a *app) *cobra.Command {
 	var from repoFlag
 	var which backupFlag
 	c := &cobra.Command{
-		Use:   "show",
-		Short: "Show what is in a backup",
-		Long:  "Show what is in a backup; with --output json, its whole manifest.\n\n" + exitHelp(0, 1, 5, 6, 64),
-		Args:  cobra.NoArgs,
+		Use:     "show",
+		Short:   "Show what is in a backup",
+		Long:    "Show what is in a backup; with --output json, its whole manifest.\n\n" + exitHelp(0, 1, 5, 6, 64),
+		Example: `  stillpoint backup show --repo /backups --backup latest`,
+		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.open()
 			if err != nil {

@@ -28,6 +28,8 @@ the backup is also restored into scratch SQLite files, which are then checked.
 How far a backup was verified is noted beside it, for backup list.
 
 ` + exitHelp(0, 1, 5, 6, 64),
+		Example: `  stillpoint backup verify --repo /backups
+  stillpoint backup verify --repo /backups --backup latest --trial-restore`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.open()
