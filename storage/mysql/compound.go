@@ -78,29 +78,38 @@ func (f *flights) text(statements []*sqldb.Statement) string {
 	return made.sql
 }
 
-// mutateCompound sends a batch as one compound statement.
-func (s *Store) mutateCompound(ctx context.Context, ses *session, ms []storage.Mutation, placeholders int) (sent bool, err error) {
-	var space [16]*sqldb.Statement
-	statements := space[:0]
+// mutateCompound sends a batch as one prepared compound statement.
+func (s *Store) mutateCompound(ctx context.Context, ses *session, ms []storage.Mutation) (sent bool, err error) {
+	var stSpace [16]*sqldb.Statement
+	var valueSpace [64]model.Value
+	statements, values := stSpace[:0], valueSpace[:0]
 	for i := range ms {
-		statements = append(statements, s.builder.Mutation(&ms[i]))
+		st := s.builder.Mutation(&ms[i])
+		statements = append(statements, st)
+		values = st.AppendArgs(values, &ms[i])
 	}
-	if len(ms) <= maxPreparedBatch && placeholders <= maxPlaceholders {
-		var space [64]model.Value
-		values := space[:0]
-		for i, st := range statements {
-			values = st.AppendArgs(values, &ms[i])
-		}
-		_, sent, err = ses.exec(ctx, s.flights.text(statements), values)
-	} else {
-		sent = true
-		err = ses.execText(ctx, string(appendCompound(nil, statements, ms)))
-		sent = err == nil || wasSent(err)
-	}
+	_, sent, err = ses.exec(ctx, s.flights.text(statements), values)
 	if i, ok := failedGuard(err, len(ms)); ok {
 		return true, &storage.ConditionError{Index: i, Mutation: ms[i]}
 	}
 	return sent, err
+}
+
+// appendCompoundText writes a batch as one compound statement with its values.
+func (s *Store) appendCompoundText(b []byte, ms []storage.Mutation) []byte {
+	statements := make([]*sqldb.Statement, len(ms))
+	for i := range ms {
+		statements[i] = s.builder.Mutation(&ms[i])
+	}
+	return appendCompound(b, statements, ms)
+}
+
+// afterCompound judges the answer to a compound statement.
+func (s *Store) afterCompound(_ context.Context, _ *session, ms []storage.Mutation, err error) (bool, error) {
+	if i, ok := failedGuard(err, len(ms)); ok {
+		return true, &storage.ConditionError{Index: i, Mutation: ms[i]}
+	}
+	return err == nil || wasSent(err), err
 }
 
 // failedGuard tells which mutation's guard failed, if that is what err says.

@@ -66,6 +66,9 @@ func (l *loader) add(ctx context.Context, row *model.Row) error {
 			return err
 		}
 	}
+	if 2*size > loadBytes {
+		return l.addLarge(ctx, row)
+	}
 	if l.rows == 0 {
 		l.text = append(l.text[:0], l.head...)
 	} else {
@@ -82,6 +85,23 @@ func (l *loader) add(ctx context.Context, row *model.Row) error {
 	if l.rows++; l.rows >= loadRows || len(l.text) >= loadBytes {
 		return l.flush(ctx)
 	}
+	return nil
+}
+
+// addLarge inserts a row whose text could be larger than the server takes.
+func (l *loader) addLarge(ctx context.Context, row *model.Row) error {
+	m := storage.Mutation{Kind: storage.Put, Table: l.table, Key: row.Key(), Guard: storage.Guard{Kind: storage.NotExists}}
+	for i, c := range l.table.Columns()[l.table.KeyLen():] {
+		m.Set = append(m.Set, storage.Assignment{Column: c.Name, Value: row.Values[l.table.KeyLen()+i]})
+	}
+	if err := l.store.checkSizes([]storage.Mutation{m}); err != nil {
+		return err
+	}
+	st := l.store.builder.Mutation(&m)
+	if _, _, err := l.ses.exec(ctx, st.SQL, st.AppendArgs(nil, &m)); err != nil {
+		return l.store.wrap("load "+l.table.Name().String()+" into", err)
+	}
+	l.done++
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -22,6 +23,9 @@ func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
 	}
 	if len(batch.Mutations) == 0 {
 		return model.Errorf(model.ErrBadArgument, "a batch has no mutations")
+	}
+	if err := s.checkSizes(batch.Mutations); err != nil {
+		return err
 	}
 	if !batch.Deadline.IsZero() {
 		if !time.Now().Before(batch.Deadline) {
@@ -45,11 +49,26 @@ func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
 		if err == nil {
 			return nil
 		}
-		if sent || !lost || ctx.Err() != nil || try == 2 {
+		if sent || !lost || ctx.Err() != nil || try == 2 || class(err) != model.ErrUnavailable {
 			return s.writeError(err, sent)
 		}
 		s.pool.dropIdle()
 	}
+}
+
+// checkSizes refuses values larger than the server takes, of which it would say
+// so only when it is too late to know what became of the batch.
+func (s *Store) checkSizes(ms []storage.Mutation) error {
+	for i := range ms {
+		for _, a := range ms[i].Set {
+			if n := len(a.Value.Str()); n >= s.target.config.MaxAllowedPacket {
+				return &model.Error{Class: model.ErrBadArgument, Op: "write to", Subject: ms[i].Table.Name().String() + "." + a.Column,
+					Detail: fmt.Sprintf("the value has %d bytes; the server takes less than %d", n, s.target.config.MaxAllowedPacket),
+					Hint:   "Raise max_allowed_packet of the server."}
+			}
+		}
+	}
+	return nil
 }
 
 // mutate applies a batch in one session. sent tells of an error whether the
@@ -63,10 +82,43 @@ func (s *Store) mutate(ctx context.Context, ses *session, ms []storage.Mutation)
 	for i := range ms {
 		placeholders += ms[i].Table.KeyLen() + len(ms[i].Set) + len(ms[i].Guard.Conditions)
 	}
-	if !s.server.mariadb {
-		return s.mutateText(ctx, ses, ms)
+	if s.server.mariadb && len(ms) <= maxPreparedBatch && placeholders <= maxPlaceholders {
+		return s.mutateCompound(ctx, ses, ms)
 	}
-	return s.mutateCompound(ctx, ses, ms, placeholders)
+	text, finish := s.appendText, s.afterText
+	if s.server.mariadb {
+		text, finish = s.appendCompoundText, s.afterCompound
+	}
+	if b := text(nil, ms); len(b) < s.target.config.MaxAllowedPacket {
+		err = ses.execText(ctx, string(b))
+		return finish(ctx, ses, ms, err)
+	}
+	return s.mutateStepwise(ctx, ses, ms)
+}
+
+// mutateStepwise takes a trip for each mutation. It is for batches that are
+// larger than the server takes in one piece; a client that stops in the middle
+// of one holds locks until the server ends its session.
+func (s *Store) mutateStepwise(ctx context.Context, ses *session, ms []storage.Mutation) (sent bool, err error) {
+	if err := ses.execText(ctx, "START TRANSACTION"); err != nil {
+		return false, err
+	}
+	for i := range ms {
+		if _, err = s.mutateOne(ctx, ses, &ms[i]); err != nil {
+			if c, ok := errors.AsType[*storage.ConditionError](err); ok {
+				c.Index = i
+			}
+			if ses.broken || ses.execText(context.WithoutCancel(ctx), "ROLLBACK") != nil {
+				ses.broken = true // ending the session rolls back
+			}
+			return errorNumber(err) != 0, err // nothing is committed, whatever became of the answer
+		}
+	}
+	if err := ses.execText(ctx, "COMMIT"); err != nil {
+		ses.broken = true
+		return true, err
+	}
+	return true, nil
 }
 
 // mutateOne is one statement that commits itself.

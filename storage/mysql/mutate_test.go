@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
@@ -107,6 +109,45 @@ func TestALongBatchIsOneText(t *testing.T) {
 		for i, r := range rows {
 			if r == nil || r.Get("v") != model.IntValue(int32(i)) {
 				t.Fatalf("row %d is %v", i, r)
+			}
+		}
+	})
+}
+
+func TestABatchLargerThanThePacketsOfTheServerIsStillOneUnit(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ctx := context.Background()
+		for _, n := range []int{9, 70} { // MariaDB prepares the first; both exceed 16 MB
+			big := model.TextValue(strings.Repeat("größer ", 17<<20/9/n))
+			var ms []storage.Mutation
+			for i := range n {
+				m := put(table, fmt.Sprint(n, "-", i), 1, notExists)
+				m.Set = append(m.Set, storage.Assignment{Column: "t", Value: big})
+				ms = append(ms, m)
+			}
+			refused := append(slices.Clone(ms), put(table, "none", 1, exists))
+			err := s.Mutate(ctx, batch(refused...))
+			if c, ok := errors.AsType[*storage.ConditionError](err); !ok || c.Index != n {
+				t.Fatal(err)
+			}
+			if v := valueOf(t, s, table, fmt.Sprint(n, "-0")); v.IsSet() {
+				t.Fatal("a part of a refused batch is there")
+			}
+			mustMutate(t, s, ms...)
+			for i := range n {
+				if v := valueOf(t, s, table, fmt.Sprint(n, "-", i)); v != model.IntValue(1) {
+					t.Fatalf("row %d of %d is %v", i, n, v)
+				}
+			}
+		}
+		m := put(table, "huge", 1, notExists)
+		m.Set = append(m.Set, storage.Assignment{Column: "t", Value: model.TextValue(strings.Repeat("x", 17<<20))})
+		for _, ms := range [][]storage.Mutation{{m}, {m, put(table, "beside", 1, notExists)}} {
+			if err := s.Mutate(ctx, batch(ms...)); storage.OutcomeOf(err) != storage.Refused || !strings.Contains(err.Error(), "max_allowed_packet") {
+				t.Errorf("one value larger than a packet: %v", err)
+			}
+			if v := valueOf(t, s, table, "beside"); v.IsSet() {
+				t.Error("half a batch")
 			}
 		}
 	})

@@ -187,6 +187,9 @@ const (
 	// session has locked, and definitionWait for a table: in seconds.
 	rowLockWait    = 10
 	definitionWait = 60
+	// sessionIdle is how long, in seconds, the server keeps a session that
+	// says nothing; the pool gives up on it long before.
+	sessionIdle = 8 * 60 * 60
 
 	sqlMode = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 )
@@ -207,10 +210,10 @@ func (s *Store) connectAs(ctx context.Context, level isolation) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	ses := &session{conn: conn, stmts: map[string]*list.Element{}}
+	ses := &session{conn: conn, used: time.Now(), stmts: map[string]*list.Element{}}
 	rows, err := ses.queryText(ctx, fmt.Sprintf("SET NAMES utf8mb4; SET sql_mode='%s', time_zone='+00:00', autocommit=1, default_storage_engine=InnoDB, "+
-		"innodb_lock_wait_timeout=%d, lock_wait_timeout=%d; SET SESSION TRANSACTION ISOLATION LEVEL %s; SELECT CONNECTION_ID()",
-		sqlMode, s.opts.rowLockWait, definitionWait, level))
+		"innodb_lock_wait_timeout=%d, lock_wait_timeout=%d, wait_timeout=%d; SET SESSION TRANSACTION ISOLATION LEVEL %s; SELECT CONNECTION_ID()",
+		sqlMode, s.opts.rowLockWait, definitionWait, sessionIdle, level))
 	if err != nil {
 		ses.close()
 		return nil, err

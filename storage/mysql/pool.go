@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 var errClosed = errors.New("the storage is closed")
@@ -67,6 +68,7 @@ func (p *pool) get(ctx context.Context) (*session, error) {
 func (p *pool) put(s *session) {
 	defer func() { <-p.slots }()
 	if s.usable() {
+		s.used = time.Now()
 		p.mu.Lock()
 		if !p.closed && len(p.idle) < p.maxIdle {
 			p.idle = append(p.idle, s)

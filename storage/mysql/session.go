@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
 )
@@ -14,6 +15,10 @@ import (
 // each of them in memory.
 const maxPrepared = 128
 
+// maxIdleTime is how long an idle session is trusted: servers, proxies and
+// firewalls end them some time.
+const maxIdleTime = 10 * time.Minute
+
 // session is a connection to the server with its prepared statements. It is for
 // one goroutine.
 type session struct {
@@ -21,6 +26,7 @@ type session struct {
 	id      uint64 // the server's number of the connection
 	broken  bool
 	onClose func()
+	used    time.Time                // when it came back to the pool
 	stmts   map[string]*list.Element // of *prepared
 	lru     list.List                // most recently used first
 	args    []driver.NamedValue      // reused
@@ -38,7 +44,7 @@ func (s *session) usable() bool {
 
 // alive tells whether the server has not hung up on an idle session.
 func (s *session) alive(ctx context.Context) bool {
-	return s.usable() && s.conn.(driver.SessionResetter).ResetSession(ctx) == nil
+	return time.Since(s.used) < maxIdleTime && s.usable() && s.conn.(driver.SessionResetter).ResetSession(ctx) == nil
 }
 
 // close ends the session; the server rolls back what it left open.

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -23,11 +24,9 @@ const (
 	abortedIdle = 2
 )
 
-// mutateText sends a batch as one text. If the server answers with an error, it
-// has not seen the COMMIT, and a second trip rolls back and asks which guard it
-// was.
-func (s *Store) mutateText(ctx context.Context, ses *session, ms []storage.Mutation) (sent bool, err error) {
-	err = ses.execText(ctx, string(s.appendText(nil, ms)))
+// afterText judges the answer to a text. If it is an error, the server has not
+// seen the COMMIT, and a second trip rolls back and asks which guard it was.
+func (s *Store) afterText(ctx context.Context, ses *session, ms []storage.Mutation, err error) (sent bool, _ error) {
 	if err == nil {
 		return true, nil
 	}
@@ -36,7 +35,7 @@ func (s *Store) mutateText(ctx context.Context, ses *session, ms []storage.Mutat
 		ses.broken = true // ending the session rolls back
 		return sent, err
 	}
-	rows, err2 := ses.strings(context.WithoutCancel(ctx), "ROLLBACK; SET SESSION wait_timeout=DEFAULT; SELECT "+userVariable)
+	rows, err2 := ses.strings(context.WithoutCancel(ctx), fmt.Sprintf("ROLLBACK; SET SESSION wait_timeout=%d; SELECT %s", sessionIdle, userVariable))
 	if err2 != nil {
 		ses.broken = true
 		return sent, err
@@ -49,16 +48,11 @@ func (s *Store) mutateText(ctx context.Context, ses *session, ms []storage.Mutat
 	if err2 != nil {
 		return sent, err
 	}
-	for i := passed + 1; i < len(ms); i++ {
-		st := s.builder.Mutation(&ms[i])
-		if st.Insert == (number == errDuplicate) {
-			return true, &storage.ConditionError{Index: i, Mutation: ms[i]}
-		}
-		if number == errDuplicate {
-			break // of another index than the primary key's
-		}
+	// Each mutation that passed has left its number.
+	if i := passed + 1; i < len(ms) && s.builder.Mutation(&ms[i]).Insert == (number == errDuplicate) {
+		return true, &storage.ConditionError{Index: i, Mutation: ms[i]}
 	}
-	return sent, err
+	return sent, err // a duplicate in another index than the primary key
 }
 
 func (s *Store) appendText(b []byte, ms []storage.Mutation) []byte {
@@ -90,7 +84,8 @@ func (s *Store) appendText(b []byte, ms []storage.Mutation) []byte {
 			b = append(b, "; SET "+userVariable+"=IF("+holds+","+number+","+raise+"); "...)
 		}
 	}
-	return append(b, "COMMIT; SET SESSION wait_timeout=DEFAULT"...)
+	b = append(b, "COMMIT; SET SESSION wait_timeout="...)
+	return strconv.AppendInt(b, sessionIdle, 10)
 }
 
 // appendFilled writes a statement with its placeholders replaced by values.
