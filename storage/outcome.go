@@ -35,7 +35,7 @@ func OutcomeOf(err error) Outcome {
 		return ConditionFailed
 	case errors.Is(err, model.ErrConflict), errors.Is(err, model.ErrUnavailable):
 		return NotApplied
-	case errors.Is(err, model.ErrBadArgument), errors.Is(err, model.ErrNotFound):
+	case errors.Is(err, model.ErrBadArgument), errors.Is(err, model.ErrNotFound), errors.Is(err, model.ErrRefused):
 		return Refused
 	}
 	return Unknown

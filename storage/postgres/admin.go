@@ -125,8 +125,12 @@ func (e executor) Query(ctx context.Context, sql string, args ...string) ([][]st
 		}
 	}
 	rows, err := e.db.query(ctx, s, sql, args...)
-	if e.tx != nil && err != nil && !s.pg.IsClosed() {
-		if e.db.run(context.WithoutCancel(ctx), s, "ROLLBACK TO SAVEPOINT s") != nil {
+	if e.tx != nil && !s.pg.IsClosed() {
+		end := "RELEASE SAVEPOINT s"
+		if err != nil {
+			end = "ROLLBACK TO SAVEPOINT s; " + end
+		}
+		if e.db.run(context.WithoutCancel(ctx), s, end) != nil {
 			s.dead = true
 		}
 	}

@@ -29,7 +29,7 @@ type blocks struct{ from, to int64 }
 // Split implements storage.Snapshot: ranges of blocks, which PostgreSQL reads
 // without an index. Blocks behind the last known one hold no row of the snapshot.
 func (p *snapshot) Split(ctx context.Context, t *model.Table, n int) ([]storage.Part, error) {
-	rows, err := (executor{db: p.db, tx: p.leader}).Query(ctx, `SELECT c.relkind, CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint ELSE 0 END,
+	rows, err := p.ask(ctx, `SELECT c.relkind, CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint ELSE 0 END,
 			c.reltuples::bigint, CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE -1 END, EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`, t.Name().Namespace, t.Name().Name)
 	if err != nil {

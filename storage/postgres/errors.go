@@ -32,6 +32,7 @@ const (
 	codeNoDatabase     = "3D000"
 	codeNoRight        = "42501"
 	codeReadOnly       = "25006"
+	codeTerminated     = "57P01" // an administrator ended the session
 	codeTooManyClients = "53300"
 )
 
@@ -44,6 +45,8 @@ func (e *flightError) stale() bool {
 	switch e.server.Code {
 	case codeNoStatement:
 		return true
+	case codeTerminated: // as a rule while it was idle
+		return e.at == 0
 	case codePlanChanged:
 		return strings.Contains(e.server.Routine, "RevalidateCachedQuery")
 	}

@@ -47,9 +47,11 @@ func (d *db) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fenc
 	}
 	f := &fence{db: d, s: s}
 	ms := max(1, wait.Milliseconds())
-	// lock_timeout bounds each table, statement_timeout all together.
-	begin := fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d",
-		ms, ms, fenceIdle.Milliseconds())
+	// lock_timeout bounds each table, statement_timeout all together. An
+	// autovacuum gives way to whoever waits for deadlock_timeout, which is far
+	// longer than ours; superusers may shorten it.
+	begin := fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; "+
+		"SELECT set_config('deadlock_timeout', '%d', true) FROM pg_roles WHERE rolname = current_user AND rolsuper", ms, ms, fenceIdle.Milliseconds(), max(1, ms/4))
 	if err := d.run(ctx, s, begin); err != nil {
 		_ = f.Release(ctx)
 		return nil, err

@@ -53,11 +53,10 @@ func (d *db) mutateOn(ctx context.Context, s *session, b *storage.Batch) (again 
 	clear(s.args[:cap(s.args)]) // values may be large
 	s.count.rows = 0
 	if ferr := s.fly(ctx, b.Deadline, &s.count); ferr != nil {
-		if ferr.stale() {
-			s.dead = true
-			return true, d.mutateError(b, ferr)
-		}
-		return false, d.mutateError(b, ferr)
+		again = ferr.stale()
+		// A server that has become a replica is to be looked for anew.
+		s.dead = s.dead || again || ferr.server != nil && ferr.server.Code == codeReadOnly
+		return again, d.mutateError(b, ferr)
 	}
 	if only != nil && !only.Holds(s.count.rows) {
 		return false, &storage.ConditionError{Mutation: ms[0]}

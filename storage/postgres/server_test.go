@@ -168,3 +168,29 @@ func certificate(t *testing.T, s *testenv.PostgresServer) (cert, key string) {
 	}
 	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "EC PRIVATE KEY", keyDER)
 }
+
+// A vacuum holds a lock that a fence conflicts with, for hours on a large table.
+func TestAnAutovacuumGivesWayToAFence(t *testing.T) {
+	s := testenv.StartPostgres(t, "autovacuum_naptime=1s", "autovacuum_vacuum_cost_delay=100ms", "autovacuum_vacuum_cost_limit=1", "autovacuum_vacuum_threshold=10")
+	d := openOn(t, configOf(s, s.Database(t)))
+	table := accounts(t, d)
+	s.Exec(t, databaseOf(d), "INSERT INTO bank.accounts SELECT i::text, i, repeat('x', 900) FROM generate_series(1, 20000) i", "UPDATE bank.accounts SET balance = 0")
+	for len(s.Exec(t, databaseOf(d), "SELECT 1 FROM pg_locks WHERE relation = 'bank.accounts'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted")) == 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := fenceOnly(d, storage.FenceOptions{Tables: []model.TableName{table.Name()}, Wait: 200 * time.Millisecond}); err != nil {
+		t.Errorf("fence: %v", err)
+	}
+}
+
+func TestSessionsEndedWhileIdleCostNothing(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	for i := range 10 {
+		apply(t, d, storage.Mutation{Table: table, Key: key("a"), Set: []storage.Assignment{balance(int32(i))}})
+		sql(t, d, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	}
+	if got := balances(t, d, table, "a"); got[0] != 9 {
+		t.Errorf("read %v", got)
+	}
+}

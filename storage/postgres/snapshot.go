@@ -139,13 +139,21 @@ func (p *snapshot) Detach(ctx context.Context) error {
 	return nil
 }
 
+// ask runs a query in the snapshot. Before Open it would pin the snapshot at a
+// moment that nobody has chosen, and is refused.
+func (p *snapshot) ask(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	if p.id == "" {
+		return nil, model.Errorf(model.ErrBadArgument, "the snapshot of storage %q is not open yet", p.db.name)
+	}
+	return executor{db: p.db, tx: p.leader}.Query(ctx, sql, args...)
+}
+
 // Table implements storage.Snapshot.
 func (p *snapshot) Table(ctx context.Context, name model.TableName) (*model.Table, error) {
 	meta := sqldb.Metadata{D: p.db.single.Dialect(), Namespace: p.db.admin.Meta.Namespace}
-	ex := executor{db: p.db, tx: p.leader}
-	rows, err := ex.Query(ctx, meta.Select(), name.String())
+	rows, err := p.ask(ctx, meta.Select(), name.String())
 	if err != nil {
-		if ex.IsMissing(err) {
+		if hasCode(err, codeNoTable, codeNoSchema) {
 			return nil, sqldb.NoTable(name)
 		}
 		return nil, err
