@@ -31,9 +31,10 @@
 // read again, record first and Coordinator second (and the undecided record a
 // third time), and reported only if it still does. What remains on live
 // databases: a one-phase commit of a transaction that somebody has also aborted
-// by its id shows as V8a; and a query (V16) that does not come out while writers
-// are active is reported as inconclusive, not as failed. In-doubt records are
-// counted and listed by class and are not a violation.
+// by its id shows as V8a; and a query (V16) that does not come out is evaluated a
+// second time, and reported as inconclusive, not as failed, if anything has been
+// written in between. In-doubt records are counted and listed by class and are
+// not a violation.
 //
 // # Strength
 //

@@ -110,6 +110,9 @@ func TestRestoreKilledAtEveryStepGoesOn(t *testing.T) {
 	backup := sqliteBank(t, r)
 	for _, step := range steps(t) {
 		for _, nth := range []string{"", ":2", ":5"} {
+			if nth == ":5" && !strings.HasSuffix(step, ".row") && !strings.HasPrefix(step, "restore.step-") {
+				continue
+			}
 			t.Run(step+nth, func(t *testing.T) {
 				task := childTask{Repo: r, Backup: backup, Folder: t.TempDir(), Scratch: t.TempDir(), Journal: filepath.Join(t.TempDir(), "journal")}
 				fillSQLite(t, task.Folder)

@@ -1,0 +1,121 @@
+package restore_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stillpoint-db/stillpoint/backup/catalog"
+	"github.com/stillpoint-db/stillpoint/backup/create"
+	"github.com/stillpoint-db/stillpoint/backup/plan"
+	"github.com/stillpoint-db/stillpoint/backup/repo"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/memory"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
+)
+
+// realBackup puts the bank into databases and takes a real backup of them.
+func realBackup(t *testing.T) (folder string, b *catalog.Backup) {
+	t.Helper()
+	fake := bank(t)
+	set, err := multi.New([]storage.Storage{memory.New("pg"), memory.New("my")}, multi.Routing{Default: "pg", Namespaces: map[string]string{"vault": "my"}})
+	must(t, err)
+	defer func() { must(t, set.Close()) }()
+	for _, bt := range fake.tables {
+		st := set.Route(bt.Table.Name())
+		makeTable(t, st, bt.Table)
+		for _, row := range fake.rows[bt.Table.Name().String()] {
+			putRow(t, st, row)
+		}
+	}
+	folder = filepath.Join(t.TempDir(), "repo")
+	m, err := create.Run(t.Context(), set, repo.InFolder(folder), create.Options{Plan: plan.Options{Scratch: t.TempDir()}})
+	must(t, err)
+	b, err = catalog.Open(t.Context(), repo.InFolder(folder), m.ID)
+	must(t, err)
+	return folder, b
+}
+
+func TestDamagedFileIsFoundBeforeAnythingIsTouched(t *testing.T) {
+	for what, damage := range map[string]func(t *testing.T, path string){
+		"corrupted": func(t *testing.T, path string) {
+			data, err := os.ReadFile(path)
+			must(t, err)
+			data[len(data)/2] ^= 1
+			must(t, os.WriteFile(path, data, 0o600))
+		},
+		"truncated": func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			must(t, err)
+			must(t, os.Truncate(path, info.Size()-5))
+		},
+		"missing": func(t *testing.T, path string) { must(t, os.Remove(path)) },
+		"foreign": func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, []byte("PK\x03\x04 something else"), 0o600))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			folder, b := realBackup(t)
+			file := b.Manifest.Table(name("vault.accounts")).Files[0].Name
+			damage(t, filepath.Join(folder, b.ID(), "data", filepath.FromSlash(file)))
+			backup, err := restore.FromCatalog(b)
+			must(t, err)
+			w := newWorld(t, bank(t))
+			w.fill()
+			w.opts.Backup, w.opts.Replace, w.opts.Journal = backup, true, restore.Beside(b.Files())
+			_, err = restore.Run(t.Context(), w.opts)
+			if !errors.Is(err, model.ErrDamaged) || !strings.Contains(err.Error(), b.ID()) ||
+				!strings.Contains(err.Error(), "everything but vault.accounts") || !strings.Contains(err.Error(), "Nothing was changed") {
+				t.Errorf("error is %v", err)
+			}
+			if got := w.state("my", "vault.log", "id", "id"); len(got) != 1 || got[int64(77)] != 77 || w.marked("pg") || w.marked("my") {
+				t.Errorf("something was changed: %v", got)
+			}
+		})
+	}
+}
+
+func TestRealBackupIsRestored(t *testing.T) {
+	_, b := realBackup(t)
+	backup, err := restore.FromCatalog(b)
+	must(t, err)
+	w := newWorld(t, bank(t))
+	w.fill()
+	w.opts.Backup, w.opts.Replace, w.opts.Journal = backup, true, restore.Beside(b.Files())
+	_, err = restore.Run(t.Context(), w.opts)
+	must(t, err)
+	w.whole()
+}
+
+func TestDamagedJournalIsSaidToBeOne(t *testing.T) {
+	for _, content := range []string{"", "{", `{"format":9}`, `{"format":1}`, `{"format":1,"plan":{"steps":[{"id":"1"}]},"outcomes":{"1":null}}`} {
+		w := newWorld(t, bank(t))
+		path := filepath.Join(t.TempDir(), "journal")
+		must(t, os.WriteFile(path, []byte(content), 0o600))
+		w.opts.Journal = restore.InFile(path)
+		_, err := restore.Run(t.Context(), w.opts)
+		if !errors.Is(err, model.ErrDamaged) && !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "journal") {
+			t.Errorf("%q: error is %v", content, err)
+		}
+	}
+}
+
+func TestJournalInAFileIsFoundAgain(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.opts.Journal = restore.InFile(filepath.Join(t.TempDir(), "journal"))
+	w.trouble.failAt = 15
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) {
+		t.Fatal(err)
+	}
+	w.trouble.failAt = 0
+	rep, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	if !rep.Resumed {
+		t.Error("the second run began anew")
+	}
+	w.whole()
+}
