@@ -302,7 +302,9 @@ func (r *run) arm(s *faulty.Storage, rng *rand.Rand) {
 		}
 		s.Add(e.On(w).Nth(5 + rng.IntN(60)))
 	}
+	coordinator := record.CoordinatorName("")
 	s.Add(
+		faulty.FreezeBefore.On(w).Table(coordinator).Chance(0.03), // so long that others take it for dead
 		faulty.FreezeBefore.On(w).Chance(0.01),
 		faulty.FreezeAfter.On(w).Chance(0.01),
 		faulty.LoseRequest.On(w).Chance(0.02),
@@ -311,6 +313,7 @@ func (r *run) arm(s *faulty.Storage, rng *rand.Rand) {
 		faulty.Late(2*r.Lease).On(w).Chance(0.01),
 		faulty.Conflict.On(w).Chance(0.02),
 		faulty.Unavailable.On(faulty.Any).Chance(0.01),
+		faulty.Delay(5*time.Millisecond).On(faulty.Get).Chance(0.1),
 		faulty.Delay(time.Millisecond).On(faulty.Any).Chance(0.2),
 	)
 }
