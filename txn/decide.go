@@ -5,6 +5,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
 	"github.com/stillpoint-db/stillpoint/internal/mutant"
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/txn/record"
 )
@@ -61,7 +62,7 @@ func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, 
 		}
 		if i+1 == attempts || ctx.Err() != nil || tx.m.opts.Sleep(ctx, pause(i)) != nil {
 			if lost {
-				return verdict{err: tx.unknown(err, "Ask later: stillpoint tx state "+tx.id+" (it is settled at the latest when another transaction meets its records)")}
+				return tx.forceDecision(ctx, err, now)
 			}
 			return verdict{err: tx.notWritten("commit", entries, err)}
 		}
@@ -93,4 +94,22 @@ func (tx *Tx) metRow(ctx context.Context, cause error, entries []*entry, lost, r
 		return verdict{err: tx.notWritten("commit", entries, cause), late: lost}, true
 	}
 	return verdict{}, false
+}
+
+// forceDecision ends the uncertainty about a call whose answers were lost, by
+// deciding for an abort unless the call has been applied: a late arrival of it
+// then finds the transaction decided. Only where that gets no answer either is
+// the outcome unknown.
+func (tx *Tx) forceDecision(ctx context.Context, cause error, now int64) verdict {
+	ctx, cancel := tx.detached(ctx)
+	defer cancel()
+	failpoint.Here("txn.decide.force")
+	d, err := tx.m.coord.putAborted(ctx, tx.id)
+	switch {
+	case err == nil && d.State == record.Committed && d.At == now:
+		return verdict{decision: d}
+	case err == nil && d.State == record.Aborted:
+		return verdict{decision: d, err: tx.failed("commit", model.ErrUnavailable, "a database did not answer, and the transaction is aborted: "+cause.Error(), nil)}
+	}
+	return verdict{err: tx.unknown(cause, "Ask later: stillpoint tx state "+tx.id+" (it is settled at the latest when another transaction meets its records)")}
 }

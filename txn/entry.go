@@ -31,6 +31,8 @@ type entry struct {
 	later *model.Row // ReadCommitted: what the last read by key saw
 	doubt *model.Row // ReadCommitted: the stored row in doubt whose version before was taken
 
+	asked bool // scratch of GetAll
+
 	kind   writeKind
 	insert bool          // the record must not exist
 	set    []model.Value // of a put: values by position in the user's table; not set = keep

@@ -222,3 +222,41 @@ func TestOpenWantsACoordinatorsTable(t *testing.T) {
 	_, err := txn.Open(ctx, w.store, txn.Options{CoordinatorNamespace: "other"})
 	w.want(err, model.ErrNotFound)
 }
+
+// commits tells the call that writes a COMMITTED row, in contrast to an ABORTED
+// one.
+func commits(b storage.Batch) bool {
+	for _, m := range b.Mutations {
+		if m.Table.Name() == stateName {
+			return m.Set[0].Value == model.IntValue(3)
+		}
+	}
+	return false
+}
+
+func TestALostDecisionIsDecidedForAbort(t *testing.T) {
+	w := newWorld(t, worldOptions{two: true})
+	c := w.open()
+	c.fill(2, accountsName, vaultName)
+	var late func() error
+	c.onMutate(func(b storage.Batch, next func() error) error {
+		if commits(b) {
+			late = next
+			return storage.UnknownError("a", errStop)
+		}
+		return next()
+	})
+	tx := c.begin()
+	err := c.transfer(tx, accountsName, vaultName)
+	w.want(err, model.ErrUnavailable)
+	if errors.Is(err, model.ErrUnknownOutcome) {
+		t.Errorf("the outcome is known: %v", err)
+	}
+	if err := late(); storage.OutcomeOf(err) != storage.ConditionFailed {
+		t.Errorf("the lost call, arriving late: %v", err)
+	}
+	w.must(c.Flush(ctx))
+	if a, b := c.balanceOf(accountsName, 1), c.balanceOf(vaultName, 2); a != 100 || b != 100 || w.state(tx.ID()) != "4" {
+		t.Errorf("balances %d and %d, state %q", a, b, w.state(tx.ID()))
+	}
+}

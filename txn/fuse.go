@@ -48,7 +48,7 @@ func (tx *Tx) commitFused(ctx context.Context, groups []*group, last *group, che
 		tx.settleRecords(ctx, prepared, record.Decision{State: record.Committed, At: now})
 	}
 	muts := withChecks(last.batch(func(e *entry) storage.Mutation { return e.final(tx.id, preparedAt, now) }), checks)
-	muts, at := insertSorted(muts, tx.m.coord.row(tx.id, record.Committed, now))
+	muts, at := withDecision(muts, tx.m.coord.row(tx.id, record.Committed, now))
 	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, last.entries, now)
 	return tx.carryOut(ctx, v, prepared)
 }

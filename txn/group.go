@@ -47,21 +47,37 @@ func compareEntries(a, b *entry) int {
 // takes, keeping their order.
 func (m *Manager) groups(written []*entry) []*group {
 	var out []*group
-	for _, e := range written {
-		unit := m.store.Unit(e.table.Physical.Name(), e.key)
-		most := e.table.caps.MaxMutations
-		var home *group
+	open := func(unit storage.Unit) *group {
 		for _, g := range out {
 			if g.unit == unit && g.room(1) {
-				home = g
-				break
+				return g
 			}
 		}
-		if home == nil {
-			home = &group{unit: unit, most: most}
-			out = append(out, home)
+		return nil
+	}
+	var byUnit map[storage.Unit]*group // the last of each unit; where a search would take long
+	for _, e := range written {
+		unit := m.store.Unit(e.table.Physical.Name(), e.key)
+		var g *group
+		if byUnit == nil {
+			g = open(unit)
+		} else if g = byUnit[unit]; g != nil && !g.room(1) {
+			g = nil
 		}
-		home.entries = append(home.entries, e)
+		if g == nil {
+			g = &group{unit: unit, most: e.table.caps.MaxMutations}
+			out = append(out, g)
+			if byUnit != nil {
+				byUnit[unit] = g
+			}
+		}
+		g.entries = append(g.entries, e)
+		if byUnit == nil && len(out) > 16 {
+			byUnit = make(map[storage.Unit]*group, 64)
+			for _, g := range out {
+				byUnit[g.unit] = g
+			}
+		}
 	}
 	return out
 }
@@ -77,11 +93,18 @@ func (g *group) batch(make func(*entry) storage.Mutation) []storage.Mutation {
 
 func mutations(n int) []storage.Mutation { return make([]storage.Mutation, 0, n+1) }
 
-// insertSorted puts a mutation at its place in the order in which all writers
-// touch records, and tells which.
-func insertSorted(batch []storage.Mutation, m storage.Mutation) ([]storage.Mutation, int) {
-	at, _ := slices.BinarySearchFunc(batch, m, compareMutations)
-	return slices.Insert(batch, at, m), at
+// ordered puts the mutations of one call in the order in which all writers touch
+// records.
+func ordered(batch []storage.Mutation) []storage.Mutation {
+	slices.SortFunc(batch, compareMutations)
+	return batch
+}
+
+// withDecision adds the Coordinator's row to a batch, at its place in that order,
+// and tells which that is.
+func withDecision(batch []storage.Mutation, row storage.Mutation) ([]storage.Mutation, int) {
+	at, _ := slices.BinarySearchFunc(batch, row, compareMutations)
+	return slices.Insert(batch, at, row), at
 }
 
 // failedAt tells which mutation's guard an error says did not hold; -1 if it
@@ -133,15 +156,22 @@ func (tx *Tx) lockedChecks(unit storage.Unit) ([]storage.Mutation, bool) {
 		case e.base == nil || !e.table.caps.LockedChecks || tx.m.store.Unit(e.table.Physical.Name(), e.key) != unit:
 			return nil, false
 		}
+		if len(checks) == mostChecks {
+			return nil, false
+		}
 		checks = append(checks, e.check())
 	}
 	return checks, true
 }
 
-// withChecks adds checks to a batch, each at its place.
+// mostChecks is how many records a deciding call holds still at most: one that
+// holds more would keep others waiting longer than validation takes.
+const mostChecks = 256
+
+// withChecks adds checks to a batch.
 func withChecks(batch, checks []storage.Mutation) []storage.Mutation {
-	for _, c := range checks {
-		batch, _ = insertSorted(batch, c)
+	if len(checks) == 0 {
+		return batch
 	}
-	return batch
+	return ordered(append(batch, checks...))
 }

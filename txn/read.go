@@ -49,11 +49,17 @@ func (tx *Tx) GetAll(ctx context.Context, refs []Ref) ([]*model.Row, error) {
 		}
 		e := tx.entries.findOrAdd(t, r.Key)
 		found[i] = e
-		if tx.mustRead(e) && !isFetched(missing, e) {
+		if tx.mustRead(e) && !e.asked {
+			e.asked = true
 			missing = append(missing, fetched{table: t, key: e.key, entry: e})
 		}
+		e.byKey = true
 	}
-	if err := tx.readEntries(ctx, missing); err != nil {
+	err := tx.readEntries(ctx, missing)
+	for i := range missing {
+		missing[i].entry.asked = false
+	}
+	if err != nil {
 		return nil, err
 	}
 	rows := make([]*model.Row, len(refs))
@@ -61,15 +67,6 @@ func (tx *Tx) GetAll(ctx context.Context, refs []Ref) ([]*model.Row, error) {
 		rows[i] = tx.shown(e)
 	}
 	return rows, nil
-}
-
-func isFetched(fs []fetched, e *entry) bool {
-	for i := range fs {
-		if fs[i].entry == e {
-			return true
-		}
-	}
-	return false
 }
 
 // get reads one record into its entry.
@@ -85,6 +82,7 @@ func (tx *Tx) get(ctx context.Context, op string, name model.TableName, key mode
 		return nil, tx.readFailed(op, err)
 	}
 	e := tx.entries.findOrAdd(t, key)
+	e.byKey = true
 	if !tx.mustRead(e) {
 		return e, nil
 	}
@@ -133,7 +131,6 @@ func (tx *Tx) readEntries(ctx context.Context, fs []fetched) error {
 // transaction sees counts for its writes; a later one is shown and no more.
 func (tx *Tx) remember(f *fetched) error {
 	e := f.entry
-	e.byKey = true
 	tx.awaitLater(f.wait)
 	if e.known && !mutant.On("txn.last-read-guards") {
 		if tx.iso == Serializable && !sameVersion(e.table, e.base, f.row) {

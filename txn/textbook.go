@@ -34,7 +34,7 @@ func (tx *Tx) commitTextbook(ctx context.Context, groups []*group) error {
 	if mutant.On("txn.commit-before-coordinator") {
 		tx.settleRecords(ctx, groups, record.Decision{State: record.Committed, At: now})
 	}
-	muts, at := insertSorted(muts, tx.m.coord.row(tx.id, record.Committed, now))
+	muts, at := withDecision(muts, tx.m.coord.row(tx.id, record.Committed, now))
 	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, entries, now)
 	if v.err != nil {
 		rest = groups

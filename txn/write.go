@@ -215,6 +215,7 @@ func (tx *Tx) judge(ctx context.Context, op string, e *entry, g storage.Guard) e
 // mustKnow reads the record unless the transaction knows it, by a read or by a
 // write that leaves nothing open.
 func (tx *Tx) mustKnow(ctx context.Context, e *entry) error {
+	e.byKey = true
 	if e.known || e.insert || e.kind == writeDelete {
 		return nil
 	}

@@ -1,0 +1,139 @@
+package txn_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/txn"
+)
+
+// TestValidation: a SERIALIZABLE transaction reads in one way, another one
+// changes something, and the first commits a write elsewhere.
+func TestValidation(t *testing.T) {
+	scan := func(s txn.Scan, most int) func(*world, *txn.Tx) {
+		return func(w *world, tx *txn.Tx) {
+			n := 0
+			for _, err := range tx.Scan(ctx, s) {
+				w.must(err)
+				if n++; n == most {
+					break
+				}
+			}
+		}
+	}
+	get := func(no int) func(*world, *txn.Tx) {
+		return func(w *world, tx *txn.Tx) {
+			_, err := tx.Get(ctx, accountsName, at(no))
+			w.must(err)
+		}
+	}
+	limited := inBranch()
+	limited.Limit = 2
+	reversed := limited
+	reversed.Reverse = true
+	ann := inBranch(model.Condition{Column: "owner", Op: model.Eq, Value: model.TextValue("ann")})
+	table := txn.Scan{Table: accountsName, Kind: storage.ScanTable}
+	reads := map[string]func(*world, *txn.Tx){
+		"get 1": get(1), "get 9": get(9), "partition": scan(inBranch(), 0), "two of the partition": scan(inBranch(), 2), "limit 2": scan(limited, 0),
+		"last two": scan(reversed, 0), "owner ann": scan(ann, 0), "index ann": scan(byOwner("ann"), 0), "table": scan(table, 0),
+		"one of the partition, then get 3": func(w *world, tx *txn.Tx) { scan(inBranch(), 1)(w, tx); get(3)(w, tx) },
+	}
+	writes := map[string]func(*txn.Tx) error{
+		"update 1": putOne(1),
+		"update 3": putIn(accountsName, 3, 1),
+		"insert 0": func(tx *txn.Tx) error { return tx.Insert(ctx, put(accountsName, 0, 1)) },
+		"insert 9": func(tx *txn.Tx) error { return tx.Insert(ctx, put(accountsName, 9, 1)) },
+		"delete 4": func(tx *txn.Tx) error { return tx.Delete(ctx, txn.Write{Table: accountsName, Key: at(4)}) },
+		"owner of 4": func(tx *txn.Tx) error {
+			return tx.Put(ctx, txn.Write{Table: accountsName, Key: at(4), Set: owner("bob")})
+		},
+		"reinsert 1": func(tx *txn.Tx) error {
+			if err := do(tx, "delete"); err != nil {
+				return err
+			}
+			return tx.Insert(ctx, txn.Write{Table: accountsName, Key: at(1), Set: append(owner("ann"), balance(100)...)})
+		},
+	}
+	unharmed := map[string]map[string]bool{
+		"get 1":                            {"update 3": true, "insert 0": true, "insert 9": true, "delete 4": true, "owner of 4": true},
+		"get 9":                            {"update 1": true, "update 3": true, "insert 0": true, "delete 4": true, "owner of 4": true, "reinsert 1": true},
+		"two of the partition":             {"update 3": true, "insert 9": true, "delete 4": true, "owner of 4": true},
+		"limit 2":                          {"update 3": true, "insert 9": true, "delete 4": true, "owner of 4": true},
+		"last two":                         {"update 1": true, "insert 0": true, "reinsert 1": true},
+		"owner ann":                        {"insert 0": true, "insert 9": true}, // they have no owner
+		"index ann":                        {"insert 0": true, "insert 9": true},
+		"one of the partition, then get 3": {"insert 9": true, "delete 4": true, "owner of 4": true},
+	}
+	for readName, read := range reads {
+		for writeName, write := range writes {
+			for _, page := range []int{1, 1000} {
+				w := newWorld(t, worldOptions{})
+				c, other := w.open(serializable, func(o *txn.Options) { o.PageSize = page }), w.open()
+				other.fill(4, accountsName)
+				tx := c.begin()
+				read(w, tx)
+				change := other.begin()
+				w.must(write(change))
+				w.must(change.Commit(ctx))
+				w.must(tx.Put(ctx, put(vaultName, 1, 1)))
+				err := tx.Commit(ctx)
+				if ok := unharmed[readName][writeName]; ok && err != nil || !ok && !errors.Is(err, model.ErrConflict) {
+					t.Errorf("%s, then %s, pages of %d: %v", readName, writeName, page, err)
+				}
+				w.must(c.Flush(ctx))
+			}
+		}
+	}
+}
+
+func TestSerializableTransactionsPassTheirOwnValidation(t *testing.T) {
+	for _, two := range []bool{false, true} {
+		for _, page := range []int{1, 1000} {
+			w := newWorld(t, worldOptions{two: two})
+			c := w.open(serializable, func(o *txn.Options) { o.PageSize = page })
+			c.fill(5, accountsName, vaultName)
+			tx := c.begin()
+			for _, s := range []txn.Scan{inBranch(), byOwner("ann"), {Table: accountsName, Kind: storage.ScanTable, Limit: 3}} {
+				_, err := numbers(tx, s)
+				w.must(err)
+			}
+			_, err := tx.Get(ctx, accountsName, at(2))
+			w.must(err)
+			_, err = tx.Get(ctx, accountsName, at(9))
+			w.must(err)
+			w.must(tx.Put(ctx, txn.Write{Table: accountsName, Key: at(1), Set: owner("bob")}))
+			w.must(tx.Delete(ctx, txn.Write{Table: accountsName, Key: at(2)}))
+			w.must(tx.Insert(ctx, txn.Write{Table: accountsName, Key: at(0), Set: owner("ann")}))
+			w.must(tx.Delete(ctx, txn.Write{Table: accountsName, Key: at(8)}))
+			w.must(tx.Put(ctx, put(vaultName, 3, 1)))
+			if err := tx.Commit(ctx); err != nil {
+				t.Errorf("two %v, pages of %d: %v", two, page, err)
+			}
+			w.must(c.Flush(ctx))
+		}
+	}
+}
+
+func TestAReadOnlySerializableTransactionIsValidated(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c, other := w.open(serializable), w.open()
+	c.fill(3, accountsName)
+	for _, scan := range []bool{true, false} {
+		tx := c.begin(readOnly)
+		if scan {
+			_, err := numbers(tx, inBranch())
+			w.must(err)
+		} else {
+			for i := 1; i <= 2; i++ {
+				_, err := tx.Get(ctx, accountsName, at(i))
+				w.must(err)
+			}
+		}
+		change := other.begin()
+		rmw(w, change, accountsName, 2)
+		w.must(change.Commit(ctx))
+		w.want(tx.Commit(ctx), model.ErrConflict)
+	}
+}
