@@ -21,7 +21,11 @@ var update = flag.Bool("update", false, "rewrite the expected output in testdata
 // find in their folder. The language is a part of testscript's. Commands run in
 // this process, so that the race detector sees them and none leaves a goroutine.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
+	runScripts(t, "testdata/*.txtar")
+}
+
+func runScripts(t *testing.T, pattern string) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scripts: ", err)
 	}
@@ -32,9 +36,10 @@ func TestScripts(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Setenv("NO_COLOR", "1")
+			before := goleak.IgnoreCurrent()
 			s := newScript(t, path)
 			s.run()
-			goleak.VerifyNone(t)
+			goleak.VerifyNone(t, before)
 			if *update {
 				s.save()
 			}

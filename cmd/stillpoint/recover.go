@@ -66,9 +66,9 @@ func (a *app) recover(ctx context.Context, o recoverOptions, names []model.Table
 		}}, names...)
 		p.Close()
 		a.emit(recoverResult{report, o.ignoreLease}, func(w io.Writer) {
-			fmt.Fprintf(w, "%s tables in %s: %s records completed, %s taken back, %s transactions aborted for that, %s left to their writers\n",
+			fmt.Fprintf(w, "tables looked through: %s, in %s; records completed: %s, taken back: %s, left to their writers: %s; transactions aborted: %s\n",
 				progress.Count(int64(report.Tables)), report.Elapsed.Round(time.Millisecond), progress.Count(int64(report.RolledForward)),
-				progress.Count(int64(report.RolledBack)), progress.Count(int64(report.Aborted)), progress.Count(int64(report.Live)))
+				progress.Count(int64(report.RolledBack)), progress.Count(int64(report.Live)), progress.Count(int64(report.Aborted)))
 		})
 		if err == nil && report.Live > 0 {
 			return &model.Error{Class: errPending, Op: "recover",
