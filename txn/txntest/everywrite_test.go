@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stillpoint-db/stillpoint/internal/history"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/faulty"
@@ -163,14 +164,14 @@ func (w way) look(t *testing.T, bank txntest.Bank, s storage.Storage) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := bank.Read(t.Context(), m)
+	st, err := bank.State(t.Context(), m)
 	if err != nil {
 		return err.Error()
 	}
 	if err := m.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if as := st.Check(); len(as) > 0 {
+	if as := history.CheckBank(st); len(as) > 0 {
 		return fmt.Sprint(as)
 	}
 	if len(st.Moves) == 0 {
