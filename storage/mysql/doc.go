@@ -17,8 +17,23 @@
 // back in a second trip (or its session ends, which is the same).
 //
 // A statement that a session sees for the first time is prepared first: one more
-// trip, which holds no lock. A Get of several keys is one statement for one
-// table, and one flight for several tables.
+// trip, which holds no lock. Batches of more than 64 mutations are not prepared
+// but have their values in the text. A batch that is larger than
+// max_allowed_packet takes a trip for each mutation; its client holds locks
+// meanwhile. A Get of several keys is one statement for one table, and one
+// flight for several tables.
+//
+// Without prepared statements values are written as literals that mean the same
+// under every sql_mode: plain text in quotes, anything else in hexadecimal.
+//
+// # Fence and snapshots
+//
+// The fence is LOCK TABLES … READ, in the order of names, in a session of its
+// own that the server ends should it say nothing for ten seconds. Snapshots are
+// transactions WITH CONSISTENT SNAPSHOT, one for each reader, opened together
+// under a fence. A table that is truncated, redefined, dropped or renamed
+// afterwards cannot be read in them any more, which is an error and never an
+// empty table.
 //
 // # Isolation
 //

@@ -25,7 +25,7 @@ const (
 // server grants when no transaction that wrote to the tables is open, and which
 // keeps everybody's writes waiting, the holder's own included.
 func (s *Store) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fence, error) {
-	ses, err := s.openAlone(ctx, s.opts.isolation)
+	ses, err := s.fenceSession(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -152,3 +152,39 @@ func TestABatchLargerThanThePacketsOfTheServerIsStillOneUnit(t *testing.T) {
 		}
 	})
 }
+
+func TestAGetMayAskForARowTwice(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
+		ns := table.Name().Namespace
+		other := newTable(t, s, ns, "u")
+		mustMutate(t, s, put(table, "a", 1, notExists), put(table, "b", 2, notExists), put(other, "a", 3, notExists))
+		for _, n := range []int{1, 20} {
+			var gets []storage.Get
+			var want []int64
+			for range n {
+				for _, g := range []struct {
+					table *model.Table
+					k     string
+					v     int64
+				}{{table, "a", 1}, {other, "a", 3}, {table, "z", -1}, {table, "a", 1}, {table, "b", 2}} {
+					gets, want = append(gets, storage.Get{Table: g.table, Key: key(g.k, 1)}), append(want, g.v)
+				}
+			}
+			rows, err := s.Get(context.Background(), gets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[*model.Row]bool{}
+			for i, r := range rows {
+				if got := int64(-1); r != nil {
+					if got = r.Get("v").Int64(); got != want[i] || seen[r] {
+						t.Errorf("get %d is answered by %v", i, r)
+					}
+					seen[r] = true
+				} else if want[i] != -1 {
+					t.Errorf("get %d finds nothing", i)
+				}
+			}
+		}
+	})
+}

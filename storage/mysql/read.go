@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -20,6 +21,12 @@ func (s *Store) Get(ctx context.Context, gets []storage.Get) ([]*model.Row, erro
 		return nil, nil
 	}
 	out := make([]*model.Row, len(gets))
+	if len(gets) == 1 {
+		if err := s.read(ctx, "read", func(ses *session) error { return s.getOne(ctx, ses, &gets[0], out) }); err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
 	groups := groupByTable(gets)
 	loose := false
 	err := s.read(ctx, "read", func(ses *session) (err error) {
@@ -61,6 +68,18 @@ next:
 	return groups
 }
 
+func (s *Store) getOne(ctx context.Context, ses *session, g *storage.Get, out []*model.Row) error {
+	var space [8]model.Value
+	values := append(append(space[:0], g.Key.Partition...), g.Key.Clustering...)
+	rows, err := ses.query(ctx, s.builder.Get(g.Table), values)
+	if err != nil {
+		return err
+	}
+	reader := ses.reader(g.Table, rows)
+	out[0], err = reader.next()
+	return ses.finish(rows, err)
+}
+
 func (s *Store) getPrepared(ctx context.Context, ses *session, g getGroup, gets []storage.Get, out []*model.Row) (loose bool, err error) {
 	var space [16]model.Value
 	values := space[:0]
@@ -71,11 +90,7 @@ func (s *Store) getPrepared(ctx context.Context, ses *session, g getGroup, gets 
 	if err != nil {
 		return false, err
 	}
-	if len(gets) == 1 {
-		out[0], err = newRowReader(g.table, rows).next()
-	} else {
-		loose, err = takeRows(rows, g, gets, out)
-	}
+	loose, err = ses.takeRows(rows, g, gets, out)
 	return loose, ses.finish(rows, err)
 }
 
@@ -102,7 +117,7 @@ func (s *Store) getText(ctx context.Context, ses *session, groups []getGroup, ge
 				return false, ses.finish(rows, err)
 			}
 		}
-		l, err := takeRows(rows, g, gets, out)
+		l, err := ses.takeRows(rows, g, gets, out)
 		if err != nil {
 			return false, ses.finish(rows, err)
 		}
@@ -115,27 +130,49 @@ func (s *Store) getText(ctx context.Context, ses *session, groups []getGroup, ge
 // tells that there was a row whose key nobody asked for, letter by letter: the
 // server takes some keys as equal that are not ("A" and "a" under a
 // case-insensitive collation).
-func takeRows(rows driver.Rows, g getGroup, gets []storage.Get, out []*model.Row) (loose bool, err error) {
-	wanted := make(map[string][]int, len(g.gets))
-	for _, i := range g.gets {
-		k := gets[i].Key.Encode()
-		wanted[k] = append(wanted[k], i)
-	}
-	reader := newRowReader(g.table, rows)
+func (s *session) takeRows(rows driver.Rows, g getGroup, gets []storage.Get, out []*model.Row) (loose bool, err error) {
+	asked := askers(g, gets)
+	reader := s.reader(g.table, rows)
 	for {
 		row, err := reader.next()
 		if err != nil || row == nil {
 			return loose, err
 		}
-		asked := wanted[row.Key().Encode()]
-		for n, i := range asked {
-			if n > 0 {
+		n := 0
+		for _, i := range asked(row.Key()) {
+			if n++; n > 1 {
 				row = row.Clone()
 			}
 			out[i] = row
 		}
-		loose = loose || len(asked) == 0
+		loose = loose || n == 0
 	}
+}
+
+// fewGets is how many are searched one by one rather than by a map.
+const fewGets = 16
+
+// askers returns a function that tells which gets of a group ask for a key. Its
+// answer is valid until the next call.
+func askers(g getGroup, gets []storage.Get) func(model.Key) []int {
+	if len(g.gets) <= fewGets {
+		var found []int
+		return func(k model.Key) []int {
+			found = found[:0]
+			for _, i := range g.gets {
+				if slices.Equal(gets[i].Key.Partition, k.Partition) && slices.Equal(gets[i].Key.Clustering, k.Clustering) {
+					found = append(found, i)
+				}
+			}
+			return found
+		}
+	}
+	wanted := make(map[string][]int, len(g.gets))
+	for _, i := range g.gets {
+		k := gets[i].Key.Encode()
+		wanted[k] = append(wanted[k], i)
+	}
+	return func(k model.Key) []int { return wanted[k.Encode()] }
 }
 
 // getMissing asks one by one for what a shared answer lacks.
@@ -164,7 +201,7 @@ func (s *Store) Scan(ctx context.Context, scan storage.Scan) (storage.Page, erro
 		if err != nil {
 			return err
 		}
-		page, reader := sc.NewPage(), newRowReader(scan.Table, rows)
+		page, reader := sc.NewPage(), ses.reader(scan.Table, rows)
 		for {
 			row, err := reader.next()
 			if err != nil {

@@ -30,6 +30,7 @@ type session struct {
 	stmts   map[string]*list.Element // of *prepared
 	lru     list.List                // most recently used first
 	args    []driver.NamedValue      // reused
+	dest    []driver.Value           // reused
 }
 
 type prepared struct {

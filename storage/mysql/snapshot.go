@@ -250,7 +250,7 @@ func (n *snapshot) Read(ctx context.Context, table *model.Table, part storage.Pa
 		if err != nil {
 			return err
 		}
-		reader := newRowReader(table, rows)
+		reader := ses.reader(table, rows)
 		row := &model.Row{Table: table, Values: make([]model.Value, len(table.Columns()))}
 		for {
 			ok, err := reader.into(row.Values)

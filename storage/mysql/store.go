@@ -25,6 +25,7 @@ type Store struct {
 	admin   *admin
 	flights flights
 	fences  sync.Map // *fence to []model.TableName: those that hold
+	spare   atomic.Pointer[session] // for the next fence: see WarmFence
 
 	ends   sync.WaitGroup // sessions being ended on the server
 	ending chan struct{}  // bounds them
@@ -59,6 +60,9 @@ func (s *Store) Admin() storage.Admin { return s.admin }
 
 // Close implements storage.Storage.
 func (s *Store) Close() error {
+	if ses := s.spare.Swap(nil); ses != nil {
+		ses.close()
+	}
 	s.pool.close()
 	s.ends.Wait()
 	return nil

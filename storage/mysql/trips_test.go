@@ -5,6 +5,8 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
@@ -112,27 +114,49 @@ func TestABatchIsOneCommit(t *testing.T) {
 	}
 }
 
-func BenchmarkStore(b *testing.B) {
-	s := open(b)
-	ns := testenv.MariaDB(b).Namespace(b)
-	table := newTable(b, s, ns, "t")
+// calls are what the benchmark measures and the gate below counts.
+func calls(t testing.TB, s *Store) map[string]func() error {
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
 	ctx := context.Background()
-	mustMutate(b, s, put(table, "a", 1, always), put(table, "b", 1, always), put(table, "c", 1, always), put(table, "d", 1, always))
-	one := []storage.Get{{Table: table, Key: key("a", 1)}}
-	four := []storage.Get{{Table: table, Key: key("a", 1)}, {Table: table, Key: key("b", 1)}, {Table: table, Key: key("c", 1)}, {Table: table, Key: key("d", 1)}}
-	run := func(name string, f func() error) {
+	mustMutate(t, s, put(table, "a", 1, always), put(table, "b", 1, always), put(table, "c", 1, always), put(table, "d", 1, always))
+	var gets []storage.Get
+	for _, k := range []string{"a", "b", "c", "d"} {
+		gets = append(gets, storage.Get{Table: table, Key: key(k, 1)})
+	}
+	one := batch(put(table, "a", 1, exists))
+	four := batch(put(table, "a", 1, exists), put(table, "b", 1, vIs(1)), put(table, "c", 1, always), put(table, "d", 1, vIs(1)))
+	return map[string]func() error{
+		"get 1":    func() error { _, err := s.Get(ctx, gets[:1]); return err },
+		"get 4":    func() error { _, err := s.Get(ctx, gets); return err },
+		"mutate 1": func() error { return s.Mutate(ctx, one) },
+		"mutate 4": func() error { return s.Mutate(ctx, four) },
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	all := calls(t, open(t))
+	for name, most := range map[string]float64{"get 1": 16, "get 4": 42, "mutate 1": 15, "mutate 4": 15} {
+		got := testing.AllocsPerRun(200, func() {
+			if err := all[name](); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > most {
+			t.Errorf("%s makes %v allocations, not at most %v", name, got, most)
+		}
+	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	all := calls(b, open(b))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := f(); err != nil {
+				if err := all[name](); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
-	run("get 1", func() error { _, err := s.Get(ctx, one); return err })
-	run("get 4", func() error { _, err := s.Get(ctx, four); return err })
-	run("mutate 1", func() error { return s.Mutate(ctx, batch(put(table, "a", 1, exists))) })
-	ms := batch(put(table, "a", 1, exists), put(table, "b", 1, vIs(1)), put(table, "c", 1, always), put(table, "d", 1, vIs(1)))
-	run("mutate 4", func() error { return s.Mutate(ctx, ms) })
 }

@@ -102,8 +102,13 @@ type rowReader struct {
 	dest  []driver.Value
 }
 
-func newRowReader(t *model.Table, rows driver.Rows) *rowReader {
-	return &rowReader{table: t, rows: rows, dest: make([]driver.Value, len(t.Columns()))}
+// reader reads a result of the session, whose buffer it uses: one at a time.
+func (s *session) reader(t *model.Table, rows driver.Rows) rowReader {
+	n := len(t.Columns())
+	if cap(s.dest) < n {
+		s.dest = make([]driver.Value, n)
+	}
+	return rowReader{table: t, rows: rows, dest: s.dest[:n]}
 }
 
 // next returns the next row; nil at the end.
