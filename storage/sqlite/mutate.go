@@ -47,6 +47,7 @@ func (s *Storage) submit(ctx context.Context, r *request) error {
 	}
 	select {
 	case s.writer.queue <- r:
+		s.writer.stats.asked.Add(1)
 	case <-ctx.Done():
 		return storage.UnavailableError(s.name, ctx.Err())
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
 
-// stagePages is how many pages are copied between looks at the context.
-const stagePages = 4096
+// stagePages is how many pages are copied between looks at the context. A test
+// makes it small.
+var stagePages = 4096
 
 var _ storage.Snapshotter = (*Storage)(nil)
 

@@ -22,6 +22,7 @@ type writer struct {
 	group  []*request
 	args   []model.Value
 	polite manners
+	stats  counters
 }
 
 func startWriter(s *Storage, c *capi.Conn) *writer {
@@ -209,6 +210,7 @@ func (w *writer) applyAll(group []*request) (again []*request) {
 		case r.err != nil:
 			r.answer(w.s.applyError(r.err))
 		default:
+			w.stats.batches.Add(1)
 			r.answer(failed)
 		}
 	}
@@ -250,6 +252,7 @@ func (w *writer) commit() error {
 	for {
 		err := w.c.Exec("COMMIT")
 		if err == nil {
+			w.stats.commits.Add(1)
 			return nil
 		}
 		if capi.IsBusy(err) && w.c.InTransaction() {

@@ -79,12 +79,12 @@ func (x *suite) testScanPartition(t *testing.T) {
 		t.Run(fmt.Sprint(orders[0], orders[1]), func(t *testing.T) {
 			table := x.table(t, gridSpec(orders[0], orders[1]))
 			rows := x.fillGrid(t, table)
-			for _, b := range bounds() {
+			for n, b := range bounds() {
 				for _, reverse := range []bool{false, true} {
 					want := keysOf(inOrder(table, rows, reverse, func(r *model.Row) bool {
 						return r.Get("p") == model.TextValue("a") && b.has(r)
 					}))
-					for _, page := range []int{0, 1, 4, 5} {
+					for _, page := range [][]int{{0, 1}, {4}, {5}}[n%3] {
 						scan := storage.Scan{Table: table, Partition: []model.Value{model.TextValue("a")}, Start: b.start, End: b.end, Reverse: reverse}
 						if got := keysOf(scanAll(t, x.s, scan, page)); !slices.Equal(got, want) {
 							t.Errorf("start %v end %v reverse %v page %d:\n got %v\nwant %v", b.start, b.end, reverse, page, got, want)
@@ -140,10 +140,8 @@ func (x *suite) testFilteredPartition(t *testing.T, table *model.Table, rows []*
 	for _, where := range filters() {
 		want := keysOf(inOrder(table, rows, false, func(r *model.Row) bool { return r.Get("p") == model.TextValue("b") && where.Holds(r) }))
 		scan := storage.Scan{Table: table, Partition: []model.Value{model.TextValue("b")}, Where: where}
-		for _, page := range []int{0, 3} {
-			if got := keysOf(scanAll(t, x.s, scan, page)); !slices.Equal(got, want) {
-				t.Errorf("where %s, page %d:\n got %v\nwant %v", where, page, got, want)
-			}
+		if got := keysOf(scanAll(t, x.s, scan, 7)); !slices.Equal(got, want) {
+			t.Errorf("where %s:\n got %v\nwant %v", where, got, want)
 		}
 	}
 }
@@ -215,7 +213,7 @@ func (x *suite) testScanTable(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
-		got := keysOf(scanAll(t, x.s, storage.Scan{Table: table, Kind: storage.ScanTable, Where: where}, 7))
+		got := keysOf(scanAll(t, x.s, storage.Scan{Table: table, Kind: storage.ScanTable, Where: where}, 20))
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("where %s:\n got %v\nwant %v", where, got, want)

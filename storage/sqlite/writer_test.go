@@ -1,0 +1,132 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+func fenced(t testing.TB, s *Storage) storage.Fence {
+	t.Helper()
+	f, err := s.Fence(t.Context(), storage.FenceOptions{Wait: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestBatchesThatWaitShareACommitAndFailAlone(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	fence := fenced(t, s)
+	before := s.Stats()
+	const n = 40
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range int32(n) {
+		wg.Go(func() {
+			ms := []storage.Mutation{put(table, account("row", i), int64(i)), put(table, account("twin", i), int64(i))}
+			if i%4 == 0 {
+				ms[1].Guard.Kind = storage.Exists // it does not
+			}
+			errs[i] = s.Mutate(t.Context(), storage.Batch{Mutations: ms})
+		})
+	}
+	for s.Stats().Asked < before.Asked+n {
+		time.Sleep(time.Millisecond)
+	}
+	if err := fence.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	after := s.Stats()
+	if after.Batches-before.Batches != n*3/4 || after.Commits-before.Commits > 3 {
+		t.Errorf("%d batches in %d commits", after.Batches-before.Batches, after.Commits-before.Commits)
+	}
+	for i, err := range errs {
+		var cond *storage.ConditionError
+		_, row := balance(t, s, table, account("row", int32(i)))
+		_, twin := balance(t, s, table, account("twin", int32(i)))
+		if failed := i%4 == 0; failed != (errors.As(err, &cond) && cond.Index == 1) || row == failed || twin == failed {
+			t.Errorf("batch %d: %v, rows %v %v", i, err, row, twin)
+		}
+	}
+}
+
+func TestABatchThatWaitsUnderAFenceEndsWithItsDeadlineOrContext(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	fence := fenced(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() {
+		done <- s.Mutate(t.Context(), storage.Batch{Mutations: []storage.Mutation{put(table, account("a", 1), 1)}, Deadline: time.Now().Add(20 * time.Millisecond)})
+	}()
+	go func() {
+		done <- s.Mutate(ctx, storage.Batch{Mutations: []storage.Mutation{put(table, account("a", 2), 1)}})
+	}()
+	if err := <-done; storage.OutcomeOf(err) != storage.NotApplied {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; storage.OutcomeOf(err) != storage.NotApplied {
+		t.Error(err)
+	}
+	if err := fence.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustMutate(t, s, put(table, account("a", 3), 1))
+	for n := range int32(2) {
+		if _, ok := balance(t, s, table, account("a", n+1)); ok {
+			t.Errorf("batch %d was applied after it was given up", n+1)
+		}
+	}
+}
+
+func TestTheFenceTakesItsTurnBesideOurWriters(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	two := open(t, s.set.path)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for w := range 6 {
+		wg.Go(func() {
+			for n := int32(0); ctx.Err() == nil; n++ {
+				mustMutate(t, []*Storage{s, two}[w%2], put(table, account("a", n%10), int64(n)))
+			}
+		})
+	}
+	for range 30 {
+		if err := fenced(t, s).Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	wg.Wait()
+}
+
+func TestAFenceOverAFileThatWasReplacedIsNotAlive(t *testing.T) {
+	s := fresh(t)
+	fence := fenced(t, s)
+	if err := os.Rename(s.set.path, s.set.path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := fence.Alive(t.Context()); !errors.Is(err, model.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if err := os.Rename(s.set.path+".moved", s.set.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := fence.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := fence.Alive(t.Context()); err == nil {
+		t.Error("a fence that was released is alive")
+	}
+}
