@@ -26,6 +26,14 @@ type Fencer interface {
 	ProveFence(ctx context.Context, opts FenceOptions) error
 }
 
+// FenceWarmer is what a Fencer is too if beginning a session takes it a while.
+type FenceWarmer interface {
+	// WarmFence begins the session that the next Fence uses, so that it costs
+	// no login while other databases are locked already. It does nothing if
+	// there is one. Close ends it if no Fence did.
+	WarmFence(ctx context.Context) error
+}
+
 // FenceOptions are the options of a Fence.
 type FenceOptions struct {
 	Tables []model.TableName

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -24,7 +25,7 @@ type Store struct {
 	pool    *pool
 	admin   *admin
 	flights flights
-	fences  sync.Map // *fence to []model.TableName: those that hold
+	fences  sync.Map                // *fence to []model.TableName: those that hold
 	spare   atomic.Pointer[session] // for the next fence: see WarmFence
 
 	ends   sync.WaitGroup // sessions being ended on the server

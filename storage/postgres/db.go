@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -30,11 +31,12 @@ type db struct {
 	endpoint string
 	log      *slog.Logger
 	pool     *pool
-	single   *sqldb.Builder // texts whose guards are told by a count of rows
-	batch    *sqldb.Builder // texts whose guards fail the flight
-	admin    *sqldb.Admin   // each statement on its own
-	wide     sync.Map       // model.TableName to uint32: see pageRows
-	foreign  sync.Map       // names of unique constraints beside the primary key: see keyConstraint
+	single   *sqldb.Builder          // texts whose guards are told by a count of rows
+	batch    *sqldb.Builder          // texts whose guards fail the flight
+	admin    *sqldb.Admin            // each statement on its own
+	wide     sync.Map                // model.TableName to uint32: see pageRows
+	foreign  sync.Map                // names of unique constraints beside the primary key: see keyConstraint
+	spare    atomic.Pointer[session] // for the next fence: see WarmFence
 	closing  sync.Once
 }
 
@@ -99,6 +101,11 @@ func (d *db) Unit(model.TableName, model.Key) storage.Unit { return storage.Unit
 
 // Close implements storage.Storage.
 func (d *db) Close() error {
-	d.closing.Do(d.pool.close)
+	d.closing.Do(func() {
+		if s := d.spare.Swap(nil); s != nil {
+			s.close()
+		}
+		d.pool.close()
+	})
 	return nil
 }

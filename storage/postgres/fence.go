@@ -41,9 +41,9 @@ func (d *db) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fenc
 	if len(tables) == 0 {
 		return nil, model.Errorf(model.ErrBadArgument, "a fence needs at least one table")
 	}
-	s, err := d.pool.connect(ctx)
+	s, err := d.fenceSession(ctx)
 	if err != nil {
-		return nil, d.notSent(err)
+		return nil, err
 	}
 	f := &fence{db: d, s: s}
 	ms := max(1, wait.Milliseconds())
