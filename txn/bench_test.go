@@ -61,9 +61,9 @@ func TestAllocationsOfATransaction(t *testing.T) {
 		change []func(*txn.Options)
 		most   float64
 	}{
-		"one-phase":    {nil, 20},
-		"fused":        {[]func(*txn.Options){noOnePhase}, 26},
-		"serializable": {[]func(*txn.Options){serializable}, 20},
+		"one-phase":    {nil, 16},
+		"fused":        {[]func(*txn.Options){noOnePhase}, 20},
+		"serializable": {[]func(*txn.Options){serializable}, 16},
 	} {
 		run := oneRMW(t, c.change...)
 		if got := testing.AllocsPerRun(200, run); got > c.most {

@@ -47,39 +47,42 @@ func compareEntries(a, b *entry) int {
 // takes, keeping their order.
 func (m *Manager) groups(written []*entry) []*group {
 	var out []*group
-	open := func(unit storage.Unit) *group {
-		for _, g := range out {
-			if g.unit == unit && g.room(1) {
-				return g
-			}
-		}
-		return nil
-	}
-	var byUnit map[storage.Unit]*group // the last of each unit; where a search would take long
+	var last map[storage.Unit]*group // of each unit, where a search would take long
 	for _, e := range written {
 		unit := m.store.Unit(e.table.Physical.Name(), e.key)
-		var g *group
-		if byUnit == nil {
-			g = open(unit)
-		} else if g = byUnit[unit]; g != nil && !g.room(1) {
-			g = nil
-		}
+		g := findGroup(out, last, unit)
 		if g == nil {
 			g = &group{unit: unit, most: e.table.caps.MaxMutations}
 			out = append(out, g)
-			if byUnit != nil {
-				byUnit[unit] = g
+			if len(out) > 16 && last == nil {
+				last = make(map[storage.Unit]*group, 64)
+				for _, g := range out {
+					last[g.unit] = g
+				}
+			}
+			if last != nil {
+				last[unit] = g
 			}
 		}
 		g.entries = append(g.entries, e)
-		if byUnit == nil && len(out) > 16 {
-			byUnit = make(map[storage.Unit]*group, 64)
-			for _, g := range out {
-				byUnit[g.unit] = g
-			}
-		}
 	}
 	return out
+}
+
+// findGroup finds a group of a unit that has room.
+func findGroup(groups []*group, last map[storage.Unit]*group, unit storage.Unit) *group {
+	if last != nil {
+		if g := last[unit]; g != nil && g.room(1) {
+			return g
+		}
+		return nil
+	}
+	for _, g := range groups {
+		if g.unit == unit && g.room(1) {
+			return g
+		}
+	}
+	return nil
 }
 
 // batch makes the mutations of a group.
