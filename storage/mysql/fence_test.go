@@ -271,3 +271,36 @@ func TestAFenceIsGrantedBesideBusyWriters(t *testing.T) {
 		t.Logf("20 fences in %d tries; the longest write took %v", tries, longest)
 	})
 }
+
+func TestAWarmedFenceNeedsNoLogin(t *testing.T) {
+	s, proxy := proxied(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ctx := context.Background()
+	for _, ended := range []bool{false, true} {
+		if err := s.WarmFence(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WarmFence(ctx); err != nil { // nothing more to do
+			t.Fatal(err)
+		}
+		if ended { // by the server: the fence begins another one
+			if _, err := testenv.MariaDB(t).DB().Exec("KILL ?", s.spare.Load().id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := proxy.RoundTrips()
+		f, err := s.Fence(ctx, fenceOf(table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := proxy.RoundTrips() - before; n > 2 && !ended {
+			t.Errorf("a warmed fence takes %d round trips", n)
+		}
+		if err := f.Release(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.WarmFence(ctx); err != nil { // Close ends it
+		t.Fatal(err)
+	}
+}
