@@ -52,13 +52,13 @@ func (d *db) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fenc
 	// longer than ours; superusers may shorten it.
 	begin := fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; "+
 		"SELECT set_config('deadlock_timeout', '%d', true) FROM pg_roles WHERE rolname = current_user AND rolsuper", ms, ms, fenceIdle.Milliseconds(), max(1, ms/4))
-	if err := d.run(ctx, s, begin); err != nil {
-		_ = f.Release(ctx)
-		return nil, err
-	}
-	if _, err := s.pg.Exec(ctx, "LOCK TABLE "+d.tableList(tables)+" IN SHARE MODE").ReadAll(); err != nil {
-		_ = f.Release(ctx)
-		return nil, d.fenceError(ctx, tables, err)
+	// What comes after the lock has all the time it needs on a busy machine.
+	lock := "LOCK TABLE " + d.tableList(tables) + " IN SHARE MODE; SET LOCAL statement_timeout = 0"
+	for _, sql := range []string{begin, lock} {
+		if _, err := s.pg.Exec(ctx, sql).ReadAll(); err != nil {
+			_ = f.Release(ctx)
+			return nil, d.fenceError(ctx, tables, err)
+		}
 	}
 	return f, nil
 }
