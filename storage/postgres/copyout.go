@@ -81,6 +81,9 @@ func (p *snapshot) Read(ctx context.Context, t *model.Table, part storage.Part, 
 	}
 	defer func() { p.workers <- s }()
 	if s.dead {
+		if why := p.watch.gaveWay(); why != nil {
+			return why
+		}
 		return storage.UnavailableError(p.db.name, errors.New("a session of the snapshot has ended"))
 	}
 	cond := ""
@@ -99,6 +102,9 @@ func (p *snapshot) Read(ctx context.Context, t *model.Table, part storage.Part, 
 	err := s.copyOut(ctx, sql, &copyDecoder{table: t, yield: yield})
 	if err != nil {
 		s.dead = true // its transaction is over
+		if why := p.watch.gaveWay(); why != nil {
+			return why
+		}
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 			return p.db.serverError(pgErr)
 		}

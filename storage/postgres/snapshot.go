@@ -60,6 +60,9 @@ func (d *db) prepareSnapshot(ctx context.Context, opts storage.SnapshotOptions, 
 	if p.noted, err = d.definitions(ctx, tables); err != nil {
 		return nil, err
 	}
+	if p.watch, err = d.startWatch(ctx, p.all); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -114,6 +117,7 @@ type snapshot struct {
 	leader  *session
 	id      string        // of the exported snapshot
 	workers chan *session // those that nobody reads with now
+	watch   *watch
 	closing sync.Once
 }
 
@@ -121,7 +125,7 @@ type snapshot struct {
 func (p *snapshot) Open(ctx context.Context) error {
 	rows, err := p.db.query(ctx, p.leader, "SELECT pg_export_snapshot()")
 	if err != nil {
-		return err
+		return p.because(err)
 	}
 	p.id = rows[0][0]
 	return nil
@@ -132,7 +136,7 @@ func (p *snapshot) Open(ctx context.Context) error {
 func (p *snapshot) Detach(ctx context.Context) error {
 	for _, s := range p.all[1:] {
 		if err := p.db.run(ctx, s, "SET TRANSACTION SNAPSHOT '"+p.id+"'"); err != nil {
-			return err
+			return p.because(err)
 		}
 		p.workers <- s
 	}
@@ -145,7 +149,20 @@ func (p *snapshot) ask(ctx context.Context, sql string, args ...string) ([][]str
 	if p.id == "" {
 		return nil, model.Errorf(model.ErrBadArgument, "the snapshot of storage %q is not open yet", p.db.name)
 	}
-	return executor{db: p.db, tx: p.leader}.Query(ctx, sql, args...)
+	rows, err := executor{db: p.db, tx: p.leader}.Query(ctx, sql, args...)
+	return rows, p.because(err)
+}
+
+// because puts the reason why a snapshot ended in the place of the error that
+// its end has caused.
+func (p *snapshot) because(err error) error {
+	if err == nil {
+		return nil
+	}
+	if why := p.watch.gaveWay(); why != nil {
+		return why
+	}
+	return err
 }
 
 // Table implements storage.Snapshot.
@@ -169,6 +186,9 @@ func (p *snapshot) Verify(ctx context.Context) error {
 			Detail: fmt.Sprintf(format, args...), Hint: "Take it again while nobody changes the schema."}
 	}
 	if err := p.db.run(ctx, p.leader, "SELECT 1"); err != nil || p.leader.pg.TxStatus() != 'T' {
+		if why := p.watch.gaveWay(); why != nil {
+			return why
+		}
 		return torn("the session that kept the tables as they were has ended")
 	}
 	now, err := p.db.definitions(ctx, p.tables)
@@ -186,6 +206,9 @@ func (p *snapshot) Verify(ctx context.Context) error {
 // Close implements storage.Snapshot.
 func (p *snapshot) Close() error {
 	p.closing.Do(func() {
+		if p.watch != nil {
+			p.watch.close()
+		}
 		for _, s := range p.all {
 			s.close()
 		}

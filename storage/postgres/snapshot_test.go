@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -172,6 +173,36 @@ func TestSnapshotBehindADefinitionChangeNamesIt(t *testing.T) {
 	busy, ok := errors.AsType[*storage.FenceBusyError](err)
 	if !ok || len(busy.Holders) != 1 || busy.Table != table.Name() {
 		t.Errorf("prepare: %v", err)
+	}
+}
+
+// A change of the schema that waits for a snapshot keeps all writers waiting
+// behind it. It is let through, and the snapshot says so.
+func TestASnapshotGivesWayToAChangeOfTheSchema(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	apply(t, d, insert(table, "a", 1))
+	p := prepare(t, d, true, 2, table.Name())
+	openSnapshot(t, p)
+	parts, err := p.Split(t.Context(), table, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := testenv.Postgres(t).Connect(t, databaseOf(d))
+	changed := make(chan error, 1)
+	go func() {
+		_, err := other.Exec(context.Background(), "ALTER TABLE bank.accounts ADD COLUMN extra int").ReadAll()
+		changed <- err
+	}()
+	waitFor(t, d, "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+	apply(t, d, updateIf(table, "a", 1, 2)) // waits behind it
+	if err := <-changed; err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{"verify": p.Verify(t.Context()), "read": p.Read(t.Context(), table, parts[0], func(*model.Row) error { return nil })} {
+		if !errors.Is(err, model.ErrInconsistent) || !strings.Contains(err.Error(), "ALTER TABLE bank.accounts") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
