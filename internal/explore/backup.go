@@ -2,7 +2,9 @@ package explore
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/fence"
@@ -20,7 +22,8 @@ type copied struct {
 	rows        map[model.TableName][]*model.Row
 }
 
-// backup takes a copy of all databases under the fence, the Coordinator's first.
+// backup takes a copy of all databases: under the fence if there are several,
+// the Coordinator's first, the others at once.
 func (w *world) backup(ctx context.Context, gates []*gate) (*copied, error) {
 	var members []fence.Member
 	var snaps []storage.Snapshot
@@ -34,17 +37,23 @@ func (w *world) backup(ctx context.Context, gates []*gate) (*copied, error) {
 		members = append(members, fence.Member{Storage: g.Name(), Fencer: g, Tables: w.tablesOf(i)})
 	}
 	c := &copied{rows: map[model.TableName][]*model.Row{}}
-	_, err := fence.Under(ctx, members, fence.Options{Coordinator: coordinatorName, Budget: 20 * time.Second}, func(ctx context.Context) error {
+	open := func(ctx context.Context) error {
 		c.first = w.oracle.count()
-		for _, s := range snaps {
-			if err := s.Open(ctx); err != nil {
-				return err
-			}
+		if err := snaps[0].Open(ctx); err != nil {
+			return err
+		}
+		if err := openAll(ctx, snaps[1:]); err != nil {
+			return err
 		}
 		c.last = w.oracle.count()
 		return nil
-	})
-	if err != nil {
+	}
+	if len(gates) == 1 { // one database is one moment anyhow
+		gates[0].opened = func() { c.first, c.last = w.oracle.count(), w.oracle.count() }
+		if err := snaps[0].Open(ctx); err != nil {
+			return nil, err
+		}
+	} else if _, err := fence.Under(ctx, members, fence.Options{Coordinator: coordinatorName, Budget: 20 * time.Second}, open); err != nil {
 		return nil, err
 	}
 	for i, s := range snaps {
@@ -55,6 +64,17 @@ func (w *world) backup(ctx context.Context, gates []*gate) (*copied, error) {
 		}
 	}
 	return c, nil
+}
+
+// openAll opens snapshots at once.
+func openAll(ctx context.Context, snaps []storage.Snapshot) error {
+	errs := make([]error, len(snaps))
+	var wg sync.WaitGroup
+	for i, s := range snaps {
+		wg.Go(func() { errs[i] = s.Open(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 func read(ctx context.Context, s storage.Snapshot, name model.TableName, c *copied) error {

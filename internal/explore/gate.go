@@ -17,8 +17,9 @@ var errSimulated = errors.New("simulated")
 // database and, holding its locks there, before it is applied.
 type gate struct {
 	storage.Storage
-	sched *scheduler
-	p     *process
+	sched  *scheduler
+	p      *process
+	opened func() // called right after a snapshot is open, if not nil
 }
 
 // connect opens a gate. applied is told of each batch in the moment in which it
@@ -139,7 +140,9 @@ func (f *gatedFence) Alive(ctx context.Context) error {
 
 // Release implements storage.Fence.
 func (f *gatedFence) Release(ctx context.Context) error {
-	f.g.sched.wait(ctx, f.g.p, stopStep, "releases "+f.g.Name())
+	if f.g.sched.wait(ctx, f.g.p, stopStep, "releases "+f.g.Name()) != proceed {
+		return storage.UnavailableError(f.g.Name(), errSimulated) // the database ends it in a while
+	}
 	return f.Fence.Release(ctx)
 }
 
@@ -162,5 +165,9 @@ func (s *gatedSnapshot) Open(ctx context.Context) error {
 	if s.g.sched.wait(ctx, s.g.p, stopStep, "opens the snapshot of "+s.g.Name()) != proceed {
 		return storage.UnavailableError(s.g.Name(), errSimulated)
 	}
-	return s.Snapshot.Open(ctx)
+	err := s.Snapshot.Open(ctx)
+	if err == nil && s.g.opened != nil {
+		s.g.opened()
+	}
+	return err
 }

@@ -180,10 +180,10 @@ func (s *scheduler) run() error {
 			continue
 		}
 		if len(ready) == 0 {
-			if !s.thaw() && !s.sleep() {
-				return errStuck
+			if s.rng.IntN(2) == 0 && s.sleep() || s.thaw() || s.sleep() {
+				continue
 			}
-			continue
+			return errStuck
 		}
 		s.letGo(ready)
 	}

@@ -60,7 +60,7 @@ type Shape struct {
 func draw(rng *rand.Rand) Shape {
 	coin := func() bool { return rng.IntN(2) == 0 }
 	sh := Shape{
-		Databases:    2 + rng.IntN(2),
+		Databases:    [...]int{1, 2, 2, 2, 3, 3, 3}[rng.IntN(7)],
 		Managers:     2 + rng.IntN(2),
 		Transactions: 2 + rng.IntN(2),
 		Backups:      1 + rng.IntN(2),
@@ -262,7 +262,7 @@ func (w *world) fail(err error) {
 // startBackup starts a process that takes backups at random moments.
 func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
 	p := w.sched.process(ctx, "backup")
-	p.perfect, p.mortal = true, false
+	p.perfect, p.mortal = true, rng.IntN(4) == 0
 	delays := make([]int, w.shape.Backups)
 	for i := range delays {
 		delays[i] = rng.IntN(60)
@@ -272,8 +272,10 @@ func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
 		for _, d := range delays {
 			w.sched.freeze(p, d)
 			w.sched.wait(ctx, p, stopStep, "begins")
-			c, err := w.backup(ctx, gates)
+			c, err := w.backup(p.ctx, gates)
 			switch {
+			case p.ctx.Err() != nil:
+				return
 			case err == nil:
 				w.copies = append(w.copies, c) // read when all programs have ended
 			case errors.Is(err, model.ErrVoid), errors.Is(err, model.ErrConflict), errors.Is(err, model.ErrUnavailable):
