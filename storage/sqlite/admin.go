@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
 
@@ -31,6 +32,33 @@ func (e executor) Query(ctx context.Context, sql string, args ...string) ([][]st
 	return rows, e.s.readError(err)
 }
 
+// IsDuplicate and IsMissing are the same inside.
+
+func (inside) IsDuplicate(err error) bool { return executor{}.IsDuplicate(err) }
+
+func (inside) IsMissing(err error) bool { return executor{}.IsMissing(err) }
+
 func (executor) IsDuplicate(err error) bool { return capi.IsExists(err) || capi.IsDuplicateKey(err) }
 
 func (executor) IsMissing(err error) bool { return capi.IsMissing(err) }
+
+// Transact implements sqldb.Transactor.
+func (e executor) Transact(ctx context.Context, work func(sqldb.Executor) error) error {
+	return e.s.do(ctx, func(c *capi.Conn) error { return work(inside{s: e.s, c: c}) })
+}
+
+// inside runs statements in a transaction of the writer.
+type inside struct {
+	s *Storage
+	c *capi.Conn
+}
+
+func (e inside) Exec(_ context.Context, sql string, args ...string) error {
+	_, err := e.c.Strings(sql, args...)
+	return e.s.readError(err)
+}
+
+func (e inside) Query(_ context.Context, sql string, args ...string) ([][]string, error) {
+	rows, err := e.c.Strings(sql, args...)
+	return rows, e.s.readError(err)
+}

@@ -130,3 +130,33 @@ func TestAFenceOverAFileThatWasReplacedIsNotAlive(t *testing.T) {
 		t.Error("a fence that was released is alive")
 	}
 }
+
+func TestOneReadAndOneBatchAllocateLittle(t *testing.T) {
+	if raceEnabled {
+		return // the detector allocates too
+	}
+	s := fresh(t)
+	table := accounts(t, s)
+	ctx := context.Background()
+	batch := storage.Batch{Mutations: []storage.Mutation{put(table, account("a", 1), 7)}}
+	before := s.Stats()
+	const runs = 50
+	if n := testing.AllocsPerRun(runs, func() {
+		if err := s.Mutate(ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 4 {
+		t.Errorf("a batch of one put allocates %v times", n)
+	}
+	if after := s.Stats(); after.Commits-before.Commits != runs+1 || after.Batches-before.Batches != runs+1 {
+		t.Errorf("%d batches one after the other took %d commits", after.Batches-before.Batches, after.Commits-before.Commits)
+	}
+	gets := []storage.Get{{Table: table, Key: account("a", 1)}}
+	if n := testing.AllocsPerRun(runs, func() {
+		if _, err := s.Get(ctx, gets); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 3 {
+		t.Errorf("a get of one row allocates %v times", n)
+	}
+}

@@ -20,6 +20,23 @@ type Executor interface {
 	IsMissing(err error) bool
 }
 
+// Transactor is an Executor that can run several statements as one transaction,
+// in which a statement that fails leaves the others as they are. Admin creates
+// and drops tables in one where it can; elsewhere each step can be repeated.
+type Transactor interface {
+	Transact(ctx context.Context, work func(Executor) error) error
+}
+
+// together runs work on an Admin whose statements are one transaction, if there
+// can be such a thing.
+func (a *Admin) together(ctx context.Context, work func(*Admin) error) error {
+	tx, ok := a.Ex.(Transactor)
+	if !ok {
+		return work(a)
+	}
+	return tx.Transact(ctx, func(ex Executor) error { return work(&Admin{D: a.D, Meta: a.Meta, Ex: ex}) })
+}
+
 // Catalog has an engine's queries over its catalogue. Arguments: the namespace
 // and, but for Namespace and Leftovers, the physical table name.
 type Catalog struct {
@@ -130,6 +147,10 @@ func (a *Admin) CreateTable(ctx context.Context, t *model.Table) error {
 	if err := a.CheckTable(ctx, t); err != nil {
 		return err
 	}
+	return a.together(ctx, func(a *Admin) error { return a.createTable(ctx, t) })
+}
+
+func (a *Admin) createTable(ctx context.Context, t *model.Table) error {
 	name := t.Name()
 	switch _, err := a.Table(ctx, name); {
 	case err == nil:
@@ -231,6 +252,10 @@ func (a *Admin) record(ctx context.Context, t *model.Table) error {
 
 // DropTable implements storage.Admin.
 func (a *Admin) DropTable(ctx context.Context, name model.TableName) error {
+	return a.together(ctx, func(a *Admin) error { return a.dropTable(ctx, name) })
+}
+
+func (a *Admin) dropTable(ctx context.Context, name model.TableName) error {
 	if _, err := a.Table(ctx, name); err != nil && !isDamaged(err) {
 		return err
 	}

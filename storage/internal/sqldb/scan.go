@@ -7,9 +7,10 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
-// Sizes of a page whose scan gives no limit.
+// Sizes of a page. One that is shorter than the scan's limit has a token.
 const (
-	PageRows  = 1024    // the most rows
+	PageRows  = 1024    // rows, where the scan gives no limit
+	pageMost  = 8192    // rows, whatever the limit of the scan
 	PageBytes = 1 << 22 // of TEXT and BLOB values, after which no further row is taken
 )
 
@@ -40,7 +41,7 @@ func (b *Builder) Scan(s *storage.Scan) (*Scan, error) {
 		return nil, err
 	}
 	t := s.Table
-	sc := &Scan{table: t, Limit: s.Limit, order: b.d.scanOrder(s)}
+	sc := &Scan{table: t, Limit: min(s.Limit, pageMost), order: b.d.scanOrder(s)}
 	if sc.Limit <= 0 {
 		sc.Limit = PageRows
 	}
