@@ -5,6 +5,7 @@ package mysql
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,4 +201,85 @@ func want(t *testing.T, in storage.Inspection, code string, severity storage.Sev
 	}
 	t.Errorf("no finding %s about %s in %+v", code, subject, in.Findings)
 	return storage.Finding{}
+}
+
+// Databases made by older ScalarDB releases have three-byte characters.
+func TestTablesOfThreeByteCharactersWork(t *testing.T) {
+	server := testenv.MariaDB(t)
+	for _, way := range []string{"compound", "text"} {
+		t.Run(way, func(t *testing.T) {
+			s := open(t)
+			if way == "text" {
+				asMySQL(s)
+			}
+			ns := server.Namespace(t)
+			server.Exec(t, "CREATE DATABASE "+ns+" CHARACTER SET utf8mb3 COLLATE utf8mb3_bin")
+			table := newTable(t, s, ns, "t")
+			text := func(v string) []storage.Assignment {
+				return []storage.Assignment{{Column: "t", Value: model.TextValue(v)}}
+			}
+			is := func(v string) storage.Guard {
+				return storage.Guard{Kind: storage.If, Conditions: []model.Condition{{Column: "t", Op: model.Eq, Value: model.TextValue(v)}}}
+			}
+			ctx := context.Background()
+			for _, k := range []string{"a", "A", "größe", `back\slash'`, "日本", "\x01"} {
+				mustMutate(t, s, storage.Mutation{Kind: storage.Put, Table: table, Key: key(k, 1), Set: text(k), Guard: notExists},
+					storage.Mutation{Kind: storage.Put, Table: table, Key: key(k, 2), Set: text(k), Guard: notExists})
+				mustMutate(t, s, storage.Mutation{Kind: storage.Put, Table: table, Key: key(k, 1), Set: text(k + "2"), Guard: is(k)},
+					storage.Mutation{Kind: storage.Check, Table: table, Key: key(k, 2), Guard: is(k)})
+				rows, err := s.Get(ctx, []storage.Get{{Table: table, Key: key(k, 1)}, {Table: table, Key: key(k, 2)}})
+				if err != nil || rows[0] == nil || rows[1] == nil || rows[0].Get("t").Str() != k+"2" {
+					t.Fatalf("%q: %v %v", k, rows, err)
+				}
+			}
+			// The index is used whatever the character sets are.
+			ses, err := s.lend(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.giveBack(ctx, ses)
+			for _, k := range []string{"a", `back\slash'`} {
+				query := appendFilled([]byte("EXPLAIN "), s.builder.Get(table), []model.Value{model.TextValue(k), model.IntValue(1)})
+				columns, rows, err := ses.table(ctx, string(query))
+				if err != nil || rows[0][slices.Index(columns, "type")] != "const" {
+					t.Errorf("%s: %v %v", query, rows, err)
+				}
+			}
+			for _, ms := range [][]storage.Mutation{
+				{{Kind: storage.Put, Table: table, Key: key("w", 1), Set: text("𝒜"), Guard: notExists}},
+				{{Kind: storage.Put, Table: table, Key: key("w", 1), Set: text("𝒜"), Guard: notExists}, put(table, "x", 1, notExists)},
+			} {
+				if err := s.Mutate(ctx, batch(ms...)); storage.OutcomeOf(err) != storage.Refused {
+					t.Errorf("a character that the column cannot hold: %v", err)
+				}
+			}
+			if v := valueOf(t, s, table, "x"); v.IsSet() {
+				t.Error("half a batch")
+			}
+		})
+	}
+}
+
+func TestWritesWorkUnderEachIsolationLevel(t *testing.T) {
+	server := testenv.MariaDB(t)
+	for _, level := range []string{"READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"} {
+		s := open(t, property(propIsolation, level))
+		table := newTable(t, s, server.Namespace(t), "t")
+		mustMutate(t, s, put(table, "a", 1, notExists))
+		for i := range int32(3) {
+			mustMutate(t, s, put(table, "a", i+2, vIs(i+1)), put(table, "b", i, always))
+			if v := valueOf(t, s, table, "a"); v != model.IntValue(i+2) {
+				t.Errorf("%s: %v", level, v)
+			}
+		}
+		ses, err := s.lend(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := ses.strings(context.Background(), "SELECT @@tx_isolation")
+		if want := strings.ReplaceAll(level, "_", "-"); err != nil || rows[0][0] != want {
+			t.Errorf("%s: sessions are %v, %v", level, rows, err)
+		}
+		s.giveBack(context.Background(), ses)
+	}
 }

@@ -17,6 +17,7 @@ import (
 const (
 	errDatabaseExists    = 1007
 	errDatabaseMissing   = 1008
+	errDiskFull          = 1021
 	errTooManySessions   = 1040
 	errDatabaseDenied    = 1044
 	errAccessDenied      = 1045
@@ -32,9 +33,11 @@ const (
 	errCannotLock        = 1099
 	errTableDenied       = 1142
 	errColumnDenied      = 1143
+	errTableFull         = 1114
 	errTableMissing      = 1146
 	errPacketTooLarge    = 1153
 	errLockWait          = 1205
+	errLocksFull         = 1206
 	errDeadlock          = 1213
 	errRightMissing      = 1227
 	errSubqueryRows      = 1242
@@ -43,6 +46,8 @@ const (
 	errRoutineDenied     = 1370
 	errDefinitionChanged = 1412
 	errTooManyStatements = 1461
+	errPrepareAgain      = 1615
+	errTooManyTx         = 1637
 	errSignal            = 1644
 	errReadOnlyTx        = 1792
 	errReadOnlyMode      = 1836
@@ -92,7 +97,7 @@ func class(err error) error {
 	case errDefinitionChanged:
 		return model.ErrInconsistent
 	case 0, errTooManySessions, errShutdown, errKilled, errIdleTimeout, errReadOnlyServer, errReadOnlyTx, errReadOnlyMode,
-		errInterrupted, errStatementTimeout, errMySQLTimeout, errTooManyStatements:
+		errInterrupted, errStatementTimeout, errMySQLTimeout, errTooManyStatements, errDiskFull, errTableFull, errLocksFull, errTooManyTx, errPrepareAgain:
 		if errors.Is(err, mysql.ErrPktTooLarge) {
 			return model.ErrBadArgument
 		}
@@ -153,9 +158,9 @@ func (s *Store) writeError(err error, sent bool) error {
 	case 0, errShutdown, errKilled, errInterrupted, errStatementTimeout, errMySQLTimeout:
 		// Not an answer, or one that may have come in the middle of a commit.
 		return storage.UnknownError(s.cfg.Name, plain(err))
-	case errLockWait, errDeadlock, errSnapshotConflict, errLockNowait:
+	case errLockWait, errDeadlock, errSnapshotConflict, errLockNowait, errDefinitionChanged, errPrepareAgain:
 		return storage.ConflictError(s.cfg.Name, err)
-	case errReadOnlyServer, errReadOnlyTx, errReadOnlyMode, errIdleTimeout, errTooManyStatements:
+	case errReadOnlyServer, errReadOnlyTx, errReadOnlyMode, errIdleTimeout, errTooManyStatements, errDiskFull, errTableFull, errLocksFull, errTooManyTx:
 		return storage.UnavailableError(s.cfg.Name, err)
 	case errTableMissing, errUnknownDatabase:
 		return s.wrap("write to", err)
