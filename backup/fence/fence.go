@@ -21,6 +21,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
@@ -153,10 +154,13 @@ func Take(ctx context.Context, members []Member, opts Options) (*Held, error) {
 
 // attempt asks for all locks once. Unless it gets all, it lets go of all.
 func (h *Held) attempt(ctx context.Context, members []Member, opts Options) (err error) {
-	deadline := time.Now().Add(opts.Wait)
+	if err := warm(ctx, members); err != nil {
+		return err
+	}
+	begin := time.Now()
 	whole := false
 	defer func() {
-		if !whole { // an error, or a panic of an adapter
+		if !whole {
 			err = errors.Join(err, h.Release(ctx))
 			h.done = nil
 		}
@@ -169,30 +173,35 @@ func (h *Held) attempt(ctx context.Context, members []Member, opts Options) (err
 		if len(tables) == 0 {
 			continue
 		}
-		left := time.Until(deadline)
+		left := opts.Wait - time.Since(begin)
 		if left <= 0 {
 			return &storage.FenceBusyError{Storage: m.Storage, Err: errors.New("the locks on the databases before it took all of the time")}
 		}
-		s := &span{Storage: m.Storage, asked: time.Now()}
-		var f storage.Fence
-		err := within(ctx, opts.Hold, func(ctx context.Context) (err error) {
-			f, err = m.Fencer.Fence(ctx, storage.FenceOptions{Tables: tables, Wait: left})
-			return err
-		})
+		err := h.lock(ctx, m, storage.FenceOptions{Tables: tables, Wait: left}, left+h.grace(opts), opts.Hold)
+		if _, busy := errors.AsType[*storage.FenceBusyError](err); busy && mutant.On("fence.ignore-in-flight") {
+			continue
+		}
 		if err != nil {
-			h.stalled(s.asked)
-			if _, busy := errors.AsType[*storage.FenceBusyError](err); busy && mutant.On("fence.ignore-in-flight") {
-				continue
-			}
 			return fmt.Errorf("take the commit fence: %w", err)
 		}
-		s.fence, s.granted = f, time.Now()
-		h.spans = append(h.spans, s)
 	}
 	whole = true
 	return nil
 }
 
+// warm lets the databases begin the sessions of the attempt, before any of them
+// is locked.
+func warm(ctx context.Context, members []Member) error {
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		if w, ok := m.Fencer.(storage.FenceWarmer); ok {
+			wg.Go(func() { errs[i] = w.WarmFence(ctx) })
+		}
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
 func void(what string, err error) error {
 	return &model.Error{Class: model.ErrVoid, Op: "commit fence", Detail: what + " failed, so the databases may not show one moment", Err: err,
 		Hint: "Nothing is held any more. Run it again"}

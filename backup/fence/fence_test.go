@@ -308,3 +308,73 @@ func TestAnUnreachableDatabaseEndsTheFenceAtOnceWithNothingHeld(t *testing.T) {
 	}
 	writable(t, a)
 }
+
+// sluggish is a database that takes long to answer, the first time.
+type sluggish struct {
+	storage.Fencer
+	calls *int
+	delay time.Duration
+}
+
+func (s sluggish) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fence, error) {
+	*s.calls++
+	if *s.calls == 1 {
+		time.Sleep(s.delay)
+	}
+	return s.Fencer.Fence(ctx, opts)
+}
+
+func TestADatabaseThatDoesNotAnswerDoesNotKeepTheOthersLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
+		slow, calls := member(b), 0
+		slow.Fencer = sluggish{b, &calls, 2 * time.Second}
+		written := make(chan time.Duration, 1)
+		go func() {
+			time.Sleep(10 * time.Millisecond)
+			begin := time.Now()
+			if err := write(t.Context(), a, 1); err != nil {
+				t.Error(err)
+			}
+			written <- time.Since(begin)
+		}()
+		rep, err := fence.Under(t.Context(), []fence.Member{member(a), slow}, fence.Options{}, func(context.Context) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := <-written; d > 100*time.Millisecond {
+			t.Errorf("a writer of another database waited %v", d)
+		}
+		if rep.Tries != 2 || len(rep.Spans) != 2 || len(rep.Busy) != 1 || rep.Busy[0].Storage != "b" {
+			t.Errorf("%+v", rep)
+		}
+		writable(t, a, b)
+	})
+}
+
+// warming counts the sessions begun and used.
+type warming struct {
+	storage.Fencer
+	warm *bool
+	t    *testing.T
+}
+
+func (w warming) WarmFence(context.Context) error { *w.warm = true; return nil }
+
+func (w warming) Fence(ctx context.Context, opts storage.FenceOptions) (storage.Fence, error) {
+	if !*w.warm {
+		w.t.Error("a fence was asked for before its session was begun")
+	}
+	*w.warm = false
+	return w.Fencer.Fence(ctx, opts)
+}
+
+func TestSessionsAreBegunBeforeAnythingIsLocked(t *testing.T) {
+	a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
+	var warmA, warmB bool
+	ma, mb := member(a), member(b)
+	ma.Fencer, mb.Fencer = warming{a, &warmA, t}, warming{b, &warmB, t}
+	if _, err := fence.Under(t.Context(), []fence.Member{ma, mb}, fence.Options{}, func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+}

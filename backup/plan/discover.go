@@ -10,6 +10,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 	"github.com/stillpoint-db/stillpoint/txn/record"
@@ -36,6 +37,10 @@ func (p *Plan) discover(ctx context.Context, set *multi.Set, exclude []*exclusio
 	wg.Wait()
 	for _, l := range looks {
 		for _, t := range l.seen {
+			if t.Name() == marker.TableName {
+				p.find(l.storage.Name(), storage.Blocker, "half-restored", t.Name().String(), "a restore into it is not finished: a backup of it would be of no use", "Finish that first: stillpoint restore run")
+				continue
+			}
 			if home := set.Route(t.Name()); home.Name() != l.storage.Name() {
 				p.strayed(looks, l, home, t)
 			} else if !p.excluded(exclude, t.Name()) {
