@@ -165,7 +165,7 @@ func (p *params) afterConnect() pgconn.AfterConnectFunc {
 	}
 	var sql strings.Builder
 	for k, v := range p.server {
-		sql.WriteString("SET " + k + " = '" + strings.ReplaceAll(v, "'", "''") + "';")
+		sql.WriteString("SELECT set_config('" + k + "', '" + strings.ReplaceAll(v, "'", "''") + "', false);")
 	}
 	set := sql.String()
 	return func(ctx context.Context, c *pgconn.PgConn) error {

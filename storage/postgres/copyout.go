@@ -139,7 +139,7 @@ func (s *session) copyOut(ctx context.Context, sql string, dec *copyDecoder) err
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.net.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer func() { s.dead = !stop() || s.dead }()
 	var failed error
 	for {
 		msg, err := s.pg.ReceiveMessage(context.Background())

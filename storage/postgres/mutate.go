@@ -18,12 +18,13 @@ func (d *db) Mutate(ctx context.Context, b storage.Batch) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		if !b.Deadline.IsZero() && !time.Now().Before(b.Deadline) {
-			return storage.UnavailableError(d.name, context.DeadlineExceeded)
-		}
 		s, err := d.pool.acquire(ctx)
 		if err != nil {
 			return d.notSent(err)
+		}
+		if !b.Deadline.IsZero() && !time.Now().Before(b.Deadline) { // waiting for a connection takes time too
+			d.pool.release(s)
+			return storage.UnavailableError(d.name, context.DeadlineExceeded)
 		}
 		again, err := d.mutateOn(ctx, s, &b)
 		d.pool.release(s)

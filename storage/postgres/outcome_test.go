@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,53 @@ func TestADeadlineCancelsOnTheServerAndIsCertain(t *testing.T) {
 		t.Errorf("a deadline in the past: %v", err)
 	}
 	apply(t, d, change...)
+}
+
+func TestABatchThatWaitedTooLongForAConnectionIsNotSent(t *testing.T) {
+	s := testenv.Postgres(t)
+	cfg := configOf(s, s.Database(t))
+	cfg.Properties = map[string]string{propPoolSize: "1"}
+	d := openOn(t, cfg)
+	table := accounts(t, d)
+	only, err := d.pool.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(50 * time.Millisecond)
+	done := make(chan error, 1)
+	go func() {
+		done <- d.Mutate(context.Background(), storage.Batch{Mutations: []storage.Mutation{insert(table, "a", 1)}, Deadline: deadline})
+	}()
+	time.Sleep(time.Until(deadline))
+	d.pool.release(only)
+	if err := <-done; storage.OutcomeOf(err) != storage.NotApplied {
+		t.Errorf("%v", err)
+	}
+	if got := balances(t, d, table, "a"); got[0] != -1 {
+		t.Errorf("left %v", got)
+	}
+	only, err = d.pool.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.pool.release(only)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.Mutate(ctx, storage.Batch{Mutations: []storage.Mutation{insert(table, "a", 1)}}); storage.OutcomeOf(err) != storage.NotApplied || !errors.Is(err, context.Canceled) {
+		t.Errorf("given up while waiting: %v", err)
+	}
+}
+
+func TestSettingsReachTheSession(t *testing.T) {
+	s := testenv.Postgres(t)
+	cfg := configOf(s, s.Database(t))
+	cfg.URL += "?currentSchema=a,b&options=-c%20lock_timeout%3D123"
+	cfg.Properties = map[string]string{propIsolation: "serializable"}
+	d := openOn(t, cfg)
+	rows, err := executor{db: d}.Query(t.Context(), "SELECT current_setting('search_path'), current_setting('lock_timeout'), current_setting('transaction_isolation'), current_setting('tcp_keepalives_idle')")
+	if err != nil || !slices.Equal(rows[0], []string{"a,b", "123ms", "serializable", "15"}) {
+		t.Errorf("%v, %v", rows, err)
+	}
 }
 
 func TestAServerThatDoesNotAnswerIsAnUnknownOutcome(t *testing.T) {
