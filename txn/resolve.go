@@ -172,8 +172,14 @@ func (m *Manager) leased(t *table, row *model.Row) bool {
 // rows that are in doubt still.
 func (tx *Tx) lookAgain(ctx context.Context, open []*fetched) ([]*fetched, error) {
 	if mutant.On("txn.absent-is-aborted") {
+		var writes []storage.Mutation
 		for _, f := range open {
+			writes = append(writes, f.table.settlement(f.key, f.row, record.Decision{State: record.Aborted}))
 			f.row, f.before = f.table.Before(f.row), true
+		}
+		w := tx.m.back.settle(ctx, writes, nil)
+		for _, f := range open {
+			f.wait = w
 		}
 		return nil, nil
 	}
