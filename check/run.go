@@ -103,7 +103,11 @@ func once(ctx context.Context, src Source, opts Options) (rep *Report, print uin
 			"V15 (indexes kept apart from the rows) does not apply: no storage here does that",
 		}}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if err := r.prepare(ctx); err != nil {
+	err = r.prepare(ctx)
+	if errors.Is(err, errHalfRestored) {
+		return r.rep, 0, nil // R1 says so; there is no Coordinator's table to compare anything with
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	if err := r.read(ctx); err != nil {
@@ -135,9 +139,6 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tables {
-		if t.Name() == marker.TableName {
-			continue
-		}
 		layout, err := record.NewLayout(t.Table)
 		if err != nil {
 			return err
@@ -148,7 +149,13 @@ func (r *run) prepare(ctx context.Context) error {
 	for i, t := range r.targets {
 		t.report = &r.rep.Tables[i]
 	}
+	if err := r.markers(ctx); err != nil {
+		return err
+	}
 	if r.coordinator, err = r.src.Coordinator(ctx); err != nil {
+		if errors.Is(err, model.ErrNotFound) && r.rep.Counts["R1"] > 0 {
+			return errHalfRestored
+		}
 		return err
 	}
 	if err := record.CheckCoordinatorTable(r.coordinator.Table); err != nil {
@@ -170,13 +177,9 @@ func (r *run) read(ctx context.Context) error {
 		}
 	}
 	for _, t := range r.src.Skipped() {
-		if t.Name() == marker.TableName {
-			if err := r.readMarker(ctx, t); err != nil {
-				return err
-			}
-			continue
+		if t.Name() != marker.TableName {
+			r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage, Skipped: true})
 		}
-		r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage, Skipped: true})
 	}
 	return r.readCoordinator(ctx)
 }
@@ -309,15 +312,24 @@ func (r *run) readCoordinator(ctx context.Context) error {
 	return nil
 }
 
-// readMarker reports a restore that has not been finished.
-func (r *run) readMarker(ctx context.Context, t Table) error {
-	for row, err := range r.src.Rows(ctx, t) {
-		if err != nil {
-			return err
+// errHalfRestored ends a check of databases that have no Coordinator's table
+// because a restore has not finished.
+var errHalfRestored = errors.New("half restored")
+
+// markers reports restores that have not been finished.
+func (r *run) markers(ctx context.Context) error {
+	for _, t := range r.src.Skipped() {
+		if t.Name() != marker.TableName {
+			continue
 		}
-		m := marker.Parse(row)
-		r.report(broken("R1", "a restore of backup %s into this database, begun %s, is not finished: run it again before using the data", m.Backup, m.Begun),
-			t, row.Key().String(), "")
+		for row, err := range r.src.Rows(ctx, t) {
+			if err != nil {
+				return err
+			}
+			m := marker.Parse(row)
+			r.report(broken("R1", "a restore of backup %s into this database, begun %s on %s, is not finished: run it again before using the data", m.Backup, m.Begun, m.Host),
+				t, row.Key().String(), "")
+		}
 	}
 	return nil
 }

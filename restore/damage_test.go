@@ -11,6 +11,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/backup/create"
 	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
+	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/restore"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -118,4 +119,25 @@ func TestJournalInAFileIsFoundAgain(t *testing.T) {
 		t.Error("the second run began anew")
 	}
 	w.whole()
+}
+
+func TestHalfRestoredDatabasesAreNotBackedUpAndNotConsistent(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.trouble.failAt = 30
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) || !w.marked("pg") || !w.marked("my") {
+		t.Fatal(err)
+	}
+	w.trouble.failAt = 0
+	set, err := multi.New(w.opts.Target.Storages, multi.Routing{Default: "pg", Namespaces: map[string]string{"vault": "my"}})
+	must(t, err)
+	p, err := plan.Make(t.Context(), set, plan.Options{Scratch: t.TempDir()})
+	must(t, err)
+	if err := p.Refusal(); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "not finished") {
+		t.Errorf("the plan of a backup: %v", err)
+	}
+	rep, err := check.Run(t.Context(), check.NewDatabases("half", set, ""), check.Options{Scratch: t.TempDir()})
+	must(t, err)
+	if rep.Consistent || rep.Counts["R1"] != 2 || !strings.Contains(rep.Violations[0].Text, w.opts.Backup.ID()) {
+		t.Errorf("%v %v", rep.Counts, rep.Violations)
+	}
 }

@@ -272,7 +272,7 @@ func (p *planner) steps() {
 		p.add(s)
 	}
 	for _, t := range p.targets() {
-		p.add(Step{Kind: Mark, Storage: t.Name(), Text: fmt.Sprintf("mark %q as half restored (table %s)", t.Name(), marker.TableName), Clients: "from here until the last step, Stillpoint refuses to use or back up this database"})
+		p.add(Step{Kind: Mark, Storage: t.Name(), Text: fmt.Sprintf("mark %q as half restored (table %s)", t.Name(), marker.TableName), Clients: "from here until the last step, check and backup say that this database is half restored"})
 	}
 	p.clearing()
 	p.filling()
