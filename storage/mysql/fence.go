@@ -16,6 +16,9 @@ const (
 	// fenceIdle is how long, in seconds, the server keeps a lock session that
 	// says nothing: the longest that a frozen holder can hold a fence.
 	fenceIdle = 10
+	// diagnoseTime bounds the search for what stood in the way: other databases
+	// may be locked meanwhile.
+	diagnoseTime = 50 * time.Millisecond
 	// releaseWait bounds the orderly end of a fence; after it the session is
 	// cut, which ends the fence as well.
 	releaseWait = 2 * time.Second
@@ -29,24 +32,27 @@ func (s *Store) Fence(ctx context.Context, opts storage.FenceOptions) (storage.F
 	if err != nil {
 		return nil, err
 	}
-	f := &fence{store: s, ses: ses}
 	if err := s.lockTables(ctx, ses, opts); err != nil {
-		_ = f.Release(ctx)
+		ses.close() // what was locked is not any more
+		if ctx.Err() != nil {
+			s.endOnServer(ses.id)
+		}
 		return nil, err
 	}
+	f := &fence{store: s, ses: ses}
 	s.fences.Store(f, opts.Tables)
 	return f, nil
 }
 
-// fenced tells whether a fence of this storage covers the tables. (Another lock
-// could not be had under it: writers that wait would come first.)
-func (s *Store) fenced(tables []model.TableName) bool {
-	covered := false
+// unfenced returns those of the tables that no fence of this storage covers.
+// (Another lock of the others could not be had: writers that wait come first.)
+func (s *Store) unfenced(tables []model.TableName) []model.TableName {
+	tables = slices.Clone(tables)
 	s.fences.Range(func(_, held any) bool {
-		covered = !slices.ContainsFunc(tables, func(t model.TableName) bool { return !slices.Contains(held.([]model.TableName), t) })
-		return !covered
+		tables = slices.DeleteFunc(tables, func(t model.TableName) bool { return slices.Contains(held.([]model.TableName), t) })
+		return true
 	})
-	return covered
+	return tables
 }
 
 // openAlone opens a session that is not of the pool.
@@ -155,6 +161,8 @@ func (s *Store) busy(ctx context.Context, ses *session, tables []model.TableName
 	if ses.lost() {
 		return e
 	}
+	ctx, cancel := context.WithTimeout(ctx, diagnoseTime)
+	defer cancel()
 	if s.server.mariadb && len(tables) > 1 {
 		for _, t := range tables {
 			err := ses.execText(ctx, "LOCK TABLES "+s.dialect.Table(t)+" READ NOWAIT")

@@ -106,9 +106,9 @@ type snapshot struct {
 func (n *snapshot) Open(ctx context.Context) error {
 	s := n.store
 	locked := false
-	if len(n.sessions) > 1 && !s.fenced(n.opts.Tables) {
+	if open := s.unfenced(n.opts.Tables); len(n.sessions) > 1 && len(open) > 0 {
 		locked = true
-		if n.lock == nil || s.lockTables(ctx, n.lock, storage.FenceOptions{Tables: n.opts.Tables}) != nil {
+		if n.lock == nil || s.lockTables(ctx, n.lock, storage.FenceOptions{Tables: open}) != nil {
 			if err := ctx.Err(); err != nil {
 				return storage.UnavailableError(s.cfg.Name, err)
 			}

@@ -116,10 +116,11 @@ func TestEveryReaderOfASnapshotSeesTheSameMomentUnderWrites(t *testing.T) {
 
 func TestASnapshotOpensUnderAFence(t *testing.T) {
 	s := open(t)
-	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ns := testenv.MariaDB(t).Namespace(t)
+	table, beside := newTable(t, s, ns, "t"), newTable(t, s, ns, "u") // the fence is not over all of them
 	ctx := context.Background()
 	mustMutate(t, s, put(table, "a", 1, notExists))
-	n := snapshotOf(t, s, 3, table)
+	n := snapshotOf(t, s, 3, table, beside)
 	f, err := s.Fence(ctx, fenceOf(table))
 	if err != nil {
 		t.Fatal(err)
