@@ -34,7 +34,8 @@ type Tx struct {
 
 	tables  []*table // as they were when first used
 	entries entries
-	writes  int // entries with a write
+	writes  int    // entries with a write
+	passed  passed // records that scans have passed and that have no entry
 
 	scans []*scanned // for validation and for repeated scans
 	open  int        // scans under way

@@ -167,6 +167,12 @@ func (c *cursor) enter(f *fetched) error {
 		return nil
 	}
 	e := tx.entries.find(c.table, f.key)
+	if e == nil && len(tx.entries.list) >= tx.m.keep {
+		if !tx.passed.pass(f) && tx.iso == Serializable {
+			return tx.conflict("scan", "another transaction has changed "+f.String(), nil)
+		}
+		return nil
+	}
 	if e == nil {
 		e = tx.entries.add(c.table, f.key)
 	}
@@ -248,6 +254,9 @@ func (c *cursor) seen(stored *model.Row) bool {
 		return false // only own records can be hidden then: they were prepared before
 	case c.pages == 1:
 		return c.first[key.Encode()]
+	}
+	if c.tx.passed.has(c.table, key, c.table.Before(stored)) {
+		return true
 	}
 	e := c.tx.entries.find(c.table, key)
 	return e != nil && e.known && e.base != nil && e.base.Get(c.scan.IndexColumn) == c.scan.IndexValue

@@ -18,6 +18,7 @@ type Manager struct {
 	coord  *coordinator
 	fates  *fates
 	back   *background
+	keep   int // mostEntries, less in tests
 
 	asked sync.Map // of fetchReversed only
 }
@@ -39,7 +40,7 @@ func Open(ctx context.Context, store storage.Storage, opts Options) (*Manager, e
 	if err := record.CheckCoordinatorTable(ct); err != nil {
 		return nil, err
 	}
-	m := &Manager{store: store, opts: opts, fates: newFates(),
+	m := &Manager{store: store, opts: opts, fates: newFates(), keep: mostEntries,
 		tables: &tables{store: store, ttl: opts.MetadataTTL, now: opts.Now, known: map[model.TableName]*known{}},
 		coord:  &coordinator{store: store, table: ct, caps: store.Capabilities(name), now: opts.Now, sleep: opts.Sleep},
 	}

@@ -139,6 +139,9 @@ func (tx *Tx) remember(f *fetched) error {
 		e.later = f.row
 		return nil
 	}
+	if !tx.passed.holds(f) {
+		return tx.conflict("get", "another transaction has changed "+e.String(), nil)
+	}
 	e.known, e.base, e.clean, e.wait, e.later = true, f.row, f.clean, f.wait, f.row
 	e.doubted(tx, f)
 	return nil

@@ -35,9 +35,10 @@ type Scan struct {
 // where Commit fails if they were not.
 //
 // A read-only transaction forgets the rows as they pass. Another one remembers
-// each until it ends, because a later write to a row is guarded by the version
-// that was read. Under Snapshot and Serializable the same scan again returns the
-// same rows if they are remembered, or were few enough for one page.
+// some thousands, and of those beyond that 16 bytes each, because a later write
+// to a row is guarded by the version that was read. Under Snapshot and
+// Serializable the same scan again returns the same rows if they are remembered,
+// or were few enough for one page.
 //
 // A record that the transaction has written itself and that belongs to the scan
 // makes it model.ErrBadArgument: scan before writing. Commit is refused while a
@@ -117,7 +118,7 @@ func (tx *Tx) scan(ctx context.Context, s Scan, yield func(*model.Row) bool) err
 			tx.scanDone(rec, cur)
 			return nil
 		}
-		if tx.readOnly {
+		if tx.readOnly || len(rec.rows) > tx.m.keep {
 			rec.kept, rec.rows = false, nil
 		}
 	}

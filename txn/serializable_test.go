@@ -137,3 +137,30 @@ func TestAReadOnlySerializableTransactionIsValidated(t *testing.T) {
 		w.want(tx.Commit(ctx), model.ErrConflict)
 	}
 }
+
+func TestRecordsThatALongScanPassedAreStillGuarded(t *testing.T) {
+	for _, change := range []func(*txn.Options){serializable, readCommitted, func(*txn.Options) {}} {
+		for _, harmed := range []bool{true, false} {
+			w := newWorld(t, worldOptions{})
+			c, other := w.open(change, func(o *txn.Options) { o.PageSize = 3 }), w.open()
+			c.KeepAtMost(2)
+			other.fill(9, accountsName)
+			tx := c.begin()
+			got, err := numbers(tx, inBranch())
+			if w.must(err); len(got) != 9 {
+				t.Errorf("found %v", got)
+			}
+			if harmed {
+				next := other.begin()
+				rmw(w, next, accountsName, 8)
+				w.must(next.Commit(ctx))
+			}
+			w.must(tx.Put(ctx, put(accountsName, 8, 1)))
+			err = tx.Commit(ctx)
+			if harmed != errors.Is(err, model.ErrConflict) || !harmed && err != nil {
+				t.Errorf("changed meanwhile %v: %v", harmed, err)
+			}
+			w.must(c.Flush(ctx))
+		}
+	}
+}
