@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
@@ -101,5 +103,14 @@ func TestTheMarkOfOurSessionsIsNeverCutOff(t *testing.T) {
 	name := applicationName(strings.Repeat("x", 100), ownMark())
 	if len(name) > 63 || !strings.HasSuffix(name, " "+ownMark()) {
 		t.Errorf("%q", name)
+	}
+}
+
+func TestAServerWithoutTheLockIsRefused(t *testing.T) {
+	d := &db{name: "pg"}
+	for _, code := range []string{codeNotSupported, codeSyntax} {
+		if err := d.fenceError(t.Context(), nil, &pgconn.PgError{Code: code}); !errors.Is(err, model.ErrRefused) {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }

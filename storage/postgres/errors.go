@@ -25,7 +25,8 @@ const (
 	codeNoTable        = "42P01"
 	codeNoSchema       = "3F000"
 	codeNoColumn       = "42703"
-	codePlanChanged    = "0A000" // "cached plan must not change result type"
+	codeNotSupported   = "0A000" // also "cached plan must not change result type"
+	codeSyntax         = "42601"
 	codeNoStatement    = "26000" // somebody deallocated our prepared statement
 	codePassword       = "28P01"
 	codeAuthorization  = "28000"
@@ -47,7 +48,7 @@ func (e *flightError) stale() bool {
 		return true
 	case codeTerminated: // as a rule while it was idle
 		return e.at == 0
-	case codePlanChanged:
+	case codeNotSupported:
 		return strings.Contains(e.server.Routine, "RevalidateCachedQuery")
 	}
 	return false

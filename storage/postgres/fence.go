@@ -81,6 +81,8 @@ func (d *db) fenceError(ctx context.Context, tables []model.TableName, err error
 		busy := &storage.FenceBusyError{Storage: d.name, Err: err}
 		busy.Table, busy.Holders = d.holders(ctx, tables, "'RowExclusiveLock','ShareUpdateExclusiveLock','ShareRowExclusiveLock','ExclusiveLock','AccessExclusiveLock'")
 		return busy
+	case codeNotSupported, codeSyntax: // feature not supported: databases that only speak PostgreSQL's protocol
+		return &model.Error{Class: model.ErrRefused, Op: "fence storage", Subject: fmt.Sprintf("%q", d.name), Detail: "the server has no LOCK TABLE … IN SHARE MODE", Err: err}
 	case codeNoRight:
 		return &model.Error{Class: model.ErrRefused, Op: "fence storage", Subject: fmt.Sprintf("%q", d.name), Err: err,
 			Hint: "LOCK TABLE … IN SHARE MODE needs UPDATE, DELETE or TRUNCATE on each table: " + d.grant("UPDATE", tables)}

@@ -21,8 +21,11 @@ func (d *db) Get(ctx context.Context, gets []storage.Get) ([]*model.Row, error) 
 		}
 		width += len(gets[i].Table.Columns())
 	}
-	r := getReader{gets: gets, rows: make([]*model.Row, len(gets)), mem: make([]model.Row, len(gets)), values: make([]model.Value, width)}
+	all := make([]model.Value, width)
+	r := getReader{gets: gets, rows: make([]*model.Row, len(gets)), mem: make([]model.Row, len(gets))}
 	build := func(s *session) {
+		clear(r.rows) // of a try that broke
+		r.values = all
 		for i := range gets {
 			g := &gets[i]
 			s.args = append(append(s.args[:0], g.Key.Partition...), g.Key.Clustering...)
@@ -48,7 +51,7 @@ type getReader struct {
 func (r *getReader) row(i int, cols [][]byte) error {
 	t := r.gets[i].Table
 	n := len(t.Columns())
-	if len(r.values) < n || r.rows[i] != nil { // a second try, or no primary key on the table
+	if len(r.values) < n || r.rows[i] != nil { // the table has no primary key
 		r.values = make([]model.Value, n)
 	}
 	row := &r.mem[i]
