@@ -76,26 +76,13 @@ func (db *DB) manager(ctx context.Context) (*txn.Manager, error) {
 	return m, nil
 }
 
-// txnOptions maps the configuration to the options of the transaction manager.
+// txnOptions are the options of the transaction manager.
 func txnOptions(cfg *config.Config, o openOptions) (txn.Options, error) {
-	t := cfg.Transaction
-	iso, err := txn.ParseIsolation(string(t.Isolation))
-	if err != nil {
-		return txn.Options{}, err
-	}
+	opts, err := cfg.TxnOptions(o.logger)
 	if o.isolation != nil {
-		iso = *o.isolation
+		opts.Isolation = *o.isolation
 	}
-	opts := txn.Defaults()
-	opts.Isolation = iso
-	opts.CoordinatorNamespace = t.CoordinatorNamespace
-	opts.OnePhaseCommit = t.OnePhaseCommit
-	opts.AsyncCommit = t.AsyncCommit
-	opts.Backlog = t.AsyncBacklog
-	opts.MetadataTTL = cfg.MetadataExpiration
-	opts.IncludeMetadata = t.IncludeMetadata
-	opts.Logger = o.logger
-	return opts, nil
+	return opts, err
 }
 
 // Close refuses new transactions, waits for those that have begun and for the
@@ -208,6 +195,26 @@ func (db *DB) tableName(name string) (model.TableName, error) {
 		return model.TableName{Namespace: db.cfg.DefaultNamespace, Name: name}, nil
 	}
 	return model.ParseTableName(name)
+}
+
+// allows refuses a scan over a whole table that the configuration switches off.
+func (db *DB) allows(s *storage.Scan) error {
+	c := db.cfg.CrossPartitionScan
+	off := func(what, key string) error {
+		return &Error{Class: ErrBadArgument, Op: "scan", Subject: s.Table.Name().String(), Detail: what + " is switched off by the configuration",
+			Hint: "Set scalar.db.cross_partition_scan." + key + "=true, or scan a partition or an index"}
+	}
+	switch {
+	case s.Kind != storage.ScanTable:
+		return nil
+	case !c.Enabled:
+		return off("a scan over all partitions", "enabled")
+	case len(s.Where) > 0 && !c.Filtering:
+		return off("a filter in a scan over all partitions", "filtering.enabled")
+	case len(s.OrderBy) > 0 && !c.Ordering:
+		return off("an order in a scan over all partitions", "ordering.enabled")
+	}
+	return nil
 }
 
 // doubts remembers, for transactions of unknown outcome, a row that each wrote.

@@ -50,6 +50,8 @@ func (d *Direct) getRows(ctx context.Context, gets []storage.Get) ([]*model.Row,
 	return d.db.set.Get(ctx, gets)
 }
 
+func (d *Direct) allows(s *storage.Scan) error { return d.db.allows(s) }
+
 func (d *Direct) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.Row, error] {
 	return func(yield func(*model.Row, error) bool) {
 		scan, left := r.scan, r.limit

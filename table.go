@@ -38,6 +38,7 @@ type Session interface {
 
 	tableByName(ctx context.Context, name string) (*model.Table, error)
 	getRows(ctx context.Context, gets []storage.Get) ([]*model.Row, error)
+	allows(scan *storage.Scan) error
 	scanRows(ctx context.Context, scan scanRequest) iter.Seq2[*model.Row, error]
 	write(ctx context.Context, w writeRequest) error
 }
@@ -319,6 +320,10 @@ func (t *Table[T]) Scan(s Session, opts ...ScanOption) iter.Seq2[T, error] {
 		}
 		req, err := scanOf(b.meta, opts)
 		if err != nil {
+			yield(zero, err)
+			return
+		}
+		if err := s.allows(&req.scan); err != nil {
 			yield(zero, err)
 			return
 		}

@@ -286,3 +286,33 @@ func openBankWith(t *testing.T, opts ...stillpoint.Option) (*stillpoint.DB, func
 	}
 	return db, func() { must(t, db.Close()) }, db.CreateTables(t.Context(), stillpoint.Define[Account]("bank.accounts"))
 }
+
+func TestScansOverAllPartitionsObeyTheConfiguration(t *testing.T) {
+	const prefix = "scalar.db.cross_partition_scan."
+	for name, tc := range map[string]struct {
+		off  string
+		opts []stillpoint.ScanOption
+	}{
+		"filter": {prefix + "filtering.enabled", []stillpoint.ScanOption{stillpoint.Where(stillpoint.Col("balance").Gt(1))}},
+		"order":  {prefix + "ordering.enabled", []stillpoint.ScanOption{stillpoint.OrderBy("balance", stillpoint.Desc)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, allowed := range []bool{true, false} {
+				db, done, err := openBankWith(t, stillpoint.WithProperty(tc.off, fmt.Sprint(allowed)))
+				must(t, err)
+				err = db.View(t.Context(), func(tx *stillpoint.Tx) error {
+					for _, err := range stillpoint.TableOf[Account](db, "bank.accounts").Scan(tx, tc.opts...) {
+						return err
+					}
+					return nil
+				})
+				if allowed {
+					must(t, err)
+				} else {
+					wantClass(t, err, stillpoint.ErrBadArgument)
+				}
+				done()
+			}
+		})
+	}
+}

@@ -146,6 +146,8 @@ func (tx *Tx) getRows(ctx context.Context, gets []storage.Get) ([]*model.Row, er
 	return tx.tx.GetAll(ctx, refs)
 }
 
+func (tx *Tx) allows(s *storage.Scan) error { return tx.db.allows(s) }
+
 func (tx *Tx) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.Row, error] {
 	s := r.scan
 	return tx.tx.Scan(ctx, txn.Scan{Table: s.Table.Name(), Kind: s.Kind, Partition: s.Partition, Start: s.Start, End: s.End,

@@ -2,4 +2,110 @@
 
 package interop
 
-func childMain() bool { return false }
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/stillpoint-db/stillpoint"
+	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/internal/workload"
+)
+
+// errand is what a child process does: one move of money, in which it may be
+// killed.
+type errand struct {
+	Properties map[string]string
+	FromBranch string
+	From       int64
+	ToBranch   string
+	To         int64
+	Amount     int64
+	Move       string // its id, new each time
+}
+
+const envErrand = "STILLPOINT_INTEROP_ERRAND"
+
+// childMain runs the errand, if this process is a child.
+func childMain() bool {
+	text := os.Getenv(envErrand)
+	if text == "" {
+		return false
+	}
+	var e errand
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		panic(err)
+	}
+	if err := e.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return true
+}
+
+func (e errand) run(ctx context.Context) error {
+	db, err := stillpoint.Open(ctx, stillpoint.Properties(e.Properties))
+	if err != nil {
+		return err
+	}
+	accountsOf := func(branch string) *stillpoint.Table[workload.Account] {
+		return stillpoint.TableOf[workload.Account](db, branch+"."+workload.AccountsTable)
+	}
+	historyOf := func(branch string) *stillpoint.Table[workload.Entry] {
+		return stillpoint.TableOf[workload.Entry](db, branch+"."+workload.HistoryTable)
+	}
+	err = db.Transact(ctx, func(tx *stillpoint.Tx) error {
+		var a, b, other workload.Account
+		// The third account is only read: under SERIALIZABLE it must be validated.
+		if err := tx.GetAll(accountsOf(e.FromBranch).Into(&a, e.From), accountsOf(e.ToBranch).Into(&b, e.To),
+			accountsOf(e.FromBranch).Into(&other, accounts-1)); err != nil {
+			return err
+		}
+		a.Balance -= e.Amount
+		b.Balance += e.Amount
+		if err := accountsOf(e.FromBranch).Put(tx, a); err != nil {
+			return err
+		}
+		if err := accountsOf(e.ToBranch).Put(tx, b); err != nil {
+			return err
+		}
+		// An insert reads nothing; a blind put is read before it is prepared.
+		if err := historyOf(e.FromBranch).Insert(tx, workload.Entry{Account: e.From, Move: e.Move + "-out", Amount: -e.Amount}); err != nil {
+			return err
+		}
+		return historyOf(e.ToBranch).Put(tx, workload.Entry{Account: e.To, Move: e.Move + "-in", Amount: e.Amount})
+	})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// runKilled runs the errand in a child that kills itself at a step; killed tells
+// whether it got there.
+func runKilled(t *testing.T, e errand, step string) (killed bool) {
+	t.Helper()
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), envErrand+"="+string(text), failpoint.EnvKill+"="+step)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err = cmd.Run()
+	if err == nil {
+		return false
+	}
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return true
+	}
+	t.Fatalf("child to be killed at %s: %v\n%s", step, err, &stderr)
+	return false
+}
