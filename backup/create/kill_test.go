@@ -1,10 +1,8 @@
-//go:build failpoints
+//go:build linux && failpoints
 
 package create_test
 
 import (
-	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,50 +13,12 @@ import (
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
-	"github.com/stillpoint-db/stillpoint/backup/create"
 	"github.com/stillpoint-db/stillpoint/backup/internal/bank"
-	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/backup/verify"
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
 	"github.com/stillpoint-db/stillpoint/storage"
-	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
-
-// childEnv names the folder in which a child process of the test takes a backup.
-const childEnv = "STILLPOINT_TEST_CREATE"
-
-func init() {
-	folder := os.Getenv(childEnv)
-	if folder == "" {
-		return
-	}
-	if err := takeIn(folder); err != nil {
-		_, _ = os.Stderr.WriteString(err.Error() + "\n")
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-// takeIn backs the two SQLite files of a folder up to its repository.
-func takeIn(folder string) (err error) {
-	ctx := context.Background()
-	var storages []storage.Storage
-	for _, name := range []string{"one", "two"} {
-		s, err := storage.Open(ctx, storage.Config{Name: name, Driver: "sqlite", URL: "jdbc:sqlite:" + filepath.Join(folder, name+".db")})
-		if err != nil {
-			return err
-		}
-		storages = append(storages, s)
-	}
-	set, err := multi.New(storages, multi.Routing{Default: "one", Namespaces: map[string]string{"two": "two"}})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, set.Close()) }()
-	_, err = create.Run(ctx, set, repo.InFolder(filepath.Join(folder, "repo")), create.Options{Plan: plan.Options{Scratch: filepath.Join(folder, "scratch")}})
-	return err
-}
 
 // steps lists the fail points that a backup passes, from the source.
 func steps(t *testing.T) []string {
