@@ -48,6 +48,11 @@ func TestBrokenTransactionsAreCaught(t *testing.T) {
 		"txn.unknown-is-failed",
 		"txn.partial-before-image",
 		"txn.ignore-late-abort",
+		"txn.fuse-unvalidated",
+		"txn.own-row-is-conflict",
+		"txn.skip-own-rows",
+		"txn.imported-guard",
+		"txn.imported-mark",
 	} {
 		t.Run(string(name), func(t *testing.T) {
 			defer mutant.Set(name)()

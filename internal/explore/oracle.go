@@ -34,6 +34,13 @@ func (o *oracle) plan(id string, writes txntest.Writes) {
 	o.plans[id] = writes
 }
 
+// begin notes what is there before the first transaction.
+func (o *oracle) begin(id string, writes txntest.Writes) {
+	o.plan(id, writes)
+	o.at[id] = 0
+	o.points = []string{id}
+}
+
 type txKey struct{}
 
 // withTx marks the calls that a transaction makes.

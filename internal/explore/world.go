@@ -156,7 +156,7 @@ func Run(ctx context.Context, seed uint64, trace func(format string, args ...any
 	problem := func(format string, args ...any) { res.Problems = append(res.Problems, fmt.Sprintf(format, args...)) }
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := w.setUp(ctx); err != nil {
+	if err := w.setUp(ctx, rng); err != nil {
 		problem("set up: %v", err)
 		return res
 	}
@@ -182,10 +182,14 @@ func Run(ctx context.Context, seed uint64, trace func(format string, args ...any
 	return res
 }
 
-func (w *world) setUp(ctx context.Context) error {
+// setUp makes the databases, with the Coordinator's table, one table each and
+// some imported rows.
+func (w *world) setUp(ctx context.Context, rng *rand.Rand) error {
+	var handles []*memory.Storage
 	for i := range w.shape.Databases {
 		db := memory.NewDatabase()
-		a := db.Open("setup", memory.Options{}).Admin()
+		handles = append(handles, db.Open(fmt.Sprintf("d%d", i), memory.Options{}))
+		a := handles[i].Admin()
 		for _, name := range w.tablesOf(i) {
 			if err := a.CreateNamespace(ctx, name.Namespace); err != nil {
 				return err
@@ -196,8 +200,17 @@ func (w *world) setUp(ctx context.Context) error {
 		}
 		w.dbs = append(w.dbs, db)
 	}
-	return nil
+	s, err := router(handles)
+	if err != nil {
+		return err
+	}
+	writes, err := w.load.Import(ctx, s, rng, imported)
+	w.oracle.begin(imported, writes)
+	return err
 }
+
+// imported names the transaction that stands for the rows that none has written.
+const imported = "imported"
 
 // gates connects a process to all databases.
 func (w *world) gates(p *process) []*gate {

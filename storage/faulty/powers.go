@@ -36,6 +36,14 @@ func (s *Storage) Fence(ctx context.Context, opts storage.FenceOptions) (f stora
 	return f, err
 }
 
+// WarmFence implements storage.FenceWarmer.
+func (s *Storage) WarmFence(ctx context.Context) error {
+	if w, ok := s.Storage.(storage.FenceWarmer); ok {
+		return w.WarmFence(ctx)
+	}
+	return nil // there is nothing to begin
+}
+
 // ProveFence implements storage.Fencer.
 func (s *Storage) ProveFence(ctx context.Context, opts storage.FenceOptions) error {
 	p, err := power[storage.Fencer](s, "fence")
@@ -109,6 +117,7 @@ func (s *Storage) TerminateSessions(ctx context.Context) (int, error) {
 var (
 	_ storage.Storage     = (*Storage)(nil)
 	_ storage.Fencer      = (*Storage)(nil)
+	_ storage.FenceWarmer = (*Storage)(nil)
 	_ storage.Snapshotter = (*Storage)(nil)
 	_ storage.Loader      = (*Storage)(nil)
 	_ storage.Inspector   = (*Storage)(nil)

@@ -18,7 +18,6 @@ var mutants = []mutant.Name{
 	"txn.coordinator-guard",
 	"txn.unguarded-commit",
 	"txn.coordinator-before-record",
-	"txn.absent-is-aborted",
 	"txn.skip-validation",
 	"txn.commit-before-coordinator",
 	"txn.unknown-is-failed",

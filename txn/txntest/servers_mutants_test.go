@@ -9,9 +9,11 @@ import (
 )
 
 func TestMutantsAreCaughtOnPostgres(t *testing.T) {
-	caught(t, func(t *testing.T, _ uint64) txntest.Bed { return several(onPostgres(t), onPostgres(t)) })
+	bed := several(onPostgres(t), onPostgres(t))
+	caught(t, func(*testing.T, uint64) txntest.Bed { return bed })
 }
 
 func TestMutantsAreCaughtOnMariaDB(t *testing.T) {
-	caught(t, func(t *testing.T, _ uint64) txntest.Bed { return several(onMariaDB(t)) })
+	bed := several(onMariaDB(t))
+	caught(t, func(*testing.T, uint64) txntest.Bed { return bed })
 }

@@ -27,23 +27,23 @@ func onMariaDB(t testing.TB) func(context.Context, string) (storage.Storage, err
 }
 
 func TestHistoriesOnPostgresAreRight(t *testing.T) {
-	histories(t, func(t *testing.T, seed uint64) txntest.Bed {
+	one, two := several(onPostgres(t)), several(onPostgres(t), onPostgres(t))
+	histories(t, func(_ *testing.T, seed uint64) txntest.Bed {
 		if seed%2 == 0 {
-			return several(onPostgres(t))
+			return one
 		}
-		return several(onPostgres(t), onPostgres(t))
+		return two
 	})
 }
 
 func TestHistoriesOnMariaDBAreRight(t *testing.T) {
-	histories(t, func(t *testing.T, seed uint64) txntest.Bed {
-		return several(onMariaDB(t))
-	})
+	bed := several(onMariaDB(t))
+	histories(t, func(*testing.T, uint64) txntest.Bed { return bed })
 }
 
 func TestHistoriesOverThreeEnginesAreRight(t *testing.T) {
-	histories(t, func(t *testing.T, seed uint64) txntest.Bed {
-		engines := []func(context.Context, string) (storage.Storage, error){onPostgres(t), onMariaDB(t), onSQLite(t)}
+	engines := []func(context.Context, string) (storage.Storage, error){onPostgres(t), onMariaDB(t), onSQLite(t)}
+	histories(t, func(_ *testing.T, seed uint64) txntest.Bed {
 		i := seed % 3 // whose database holds the Coordinator
 		return several(engines[i], engines[(i+1)%3], engines[(i+2)%3])
 	})

@@ -162,13 +162,17 @@ func (r *run) setUp(ctx context.Context) error {
 		r.load.Tables = append(r.load.Tables, model.TableName{Namespace: ns, Name: "t" + r.nonce})
 	}
 	_, err = s.Admin().Table(ctx, record.CoordinatorName(""))
-	if errors.Is(err, model.ErrNotFound) {
-		return Create(ctx, s, r.load.Tables...)
+	switch {
+	case errors.Is(err, model.ErrNotFound):
+		err = Create(ctx, s, r.load.Tables...)
+	case err == nil:
+		err = createTables(ctx, s, r.load.Tables...)
 	}
 	if err != nil {
 		return err
 	}
-	return createTables(ctx, s, r.load.Tables...)
+	_, err = r.load.Import(ctx, s, rand.New(rand.NewPCG(r.Seed, 77)), "i"+r.nonce)
+	return err
 }
 
 // options draws the options of a process's manager.

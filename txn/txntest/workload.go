@@ -9,6 +9,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/internal/history"
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/txn"
 )
 
@@ -37,6 +38,45 @@ func (w *Workload) Run(ctx context.Context, m *txn.Manager, rng *rand.Rand, id s
 	outcome, err := t.run(ctx, m, id, planned)
 	t.rec.Finish(outcome)
 	return outcome, err
+}
+
+// Import puts some rows into the tables past every transaction, as rows of
+// imported tables are, and records that as a transaction.
+func (w *Workload) Import(ctx context.Context, s storage.Storage, rng *rand.Rand, id string) (Writes, error) {
+	rec, out := w.History.Begin(id), Writes{}
+	tables := map[model.TableName]*model.Table{}
+	for _, name := range w.Tables {
+		tables[name] = PhysicalTable(name)
+	}
+	for r := range w.all {
+		if rng.IntN(3) > 0 {
+			continue
+		}
+		token := fmt.Sprintf("%s.%d", id, len(out))
+		rec.Read(r.String(), nil)
+		rec.Write(r.String(), []string{token})
+		out[r.String()] = show(token, token)
+		put := storage.Mutation{Kind: storage.Put, Table: tables[r.table], Key: r.key(), Guard: storage.Guard{Kind: storage.NotExists},
+			Set: []storage.Assignment{{Column: listColumn, Value: model.TextValue(token)}, {Column: tagColumn, Value: model.TextValue(token)}}}
+		if err := s.Mutate(ctx, storage.Batch{Mutations: []storage.Mutation{put}}); err != nil {
+			return nil, fmt.Errorf("import %s: %w", r, err)
+		}
+	}
+	rec.Finish(history.Committed)
+	return out, nil
+}
+
+// all yields every row of the workload, there or not.
+func (w *Workload) all(yield func(row) bool) {
+	for _, table := range w.Tables {
+		for p := range w.Partitions {
+			for c := range w.Rows {
+				if !yield(row{table, int32(p), int32(c)}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // transaction is one run.
@@ -261,14 +301,9 @@ func (w *Workload) Final(ctx context.Context, m *txn.Manager, id string) error {
 	}
 	var refs []txn.Ref
 	var names []string
-	for _, table := range w.Tables {
-		for p := range w.Partitions {
-			for c := range w.Rows {
-				r := row{table, int32(p), int32(c)}
-				refs = append(refs, txn.Ref{Table: table, Key: r.key()})
-				names = append(names, r.String())
-			}
-		}
+	for r := range w.all {
+		refs = append(refs, txn.Ref{Table: r.table, Key: r.key()})
+		names = append(names, r.String())
 	}
 	got, err := tx.GetAll(ctx, refs)
 	if err != nil {
