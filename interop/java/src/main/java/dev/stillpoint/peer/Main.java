@@ -80,6 +80,22 @@ public final class Main {
             Integer.parseInt(c[3]),
             Long.parseLong(c[4]),
             Long.parseLong(c[5]));
+      case "ycsb": // namespaces C|F ops records payload threads millis
+        return new Ycsb(manager)
+            .run(
+                c[1].split(","),
+                c[2].equals("F"),
+                Integer.parseInt(c[3]),
+                Integer.parseInt(c[4]),
+                Integer.parseInt(c[5]),
+                Integer.parseInt(c[6]),
+                Long.parseLong(c[7]));
+      case "cpu": // milliseconds of processor time so far
+        return Long.toString(
+            ((com.sun.management.OperatingSystemMXBean)
+                        java.lang.management.ManagementFactory.getOperatingSystemMXBean())
+                    .getProcessCpuTime()
+                / 1_000_000);
       case "writes":
         return Integer.toString(SteppingProvider.writes());
       case "arm": // before|after n
