@@ -99,8 +99,8 @@ func once(ctx context.Context, src Source, opts Options) (rep *Report, print uin
 		Tables: []TableReport{}, Violations: []Violation{}, InDoubt: []InDoubt{}, Queries: []QueryResult{},
 		Counts: map[string]int64{}, InDoubtCounts: map[Class]int64{},
 		NotApplicable: []string{
-			"V14 (metadata kept in tables of its own) does not apply: no storage here does that",
-			"V15 (indexes kept apart from the rows) does not apply: no storage here does that",
+			"V14 (no storage here keeps metadata in tables of its own)",
+			"V15 (no storage here keeps indexes apart from the rows)",
 		}}
 	defer func() { err = errors.Join(err, r.close()) }()
 	err = r.prepare(ctx)

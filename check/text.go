@@ -33,8 +33,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.writeInDoubt(out)
 	r.writeViolations(out)
 	r.writeQueries(out)
-	for _, n := range r.NotApplicable {
-		fmt.Fprintf(out, "%s\n", n)
+	if len(r.NotApplicable) > 0 {
+		fmt.Fprintf(out, "not applicable: %s\n", strings.Join(r.NotApplicable, "; "))
 	}
 	fmt.Fprintf(out, "%s\n", r.Summary())
 	_, err := io.WriteString(w, out.String())

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -209,7 +211,7 @@ func (p *planner) lookAt(ctx context.Context, bt BackupTable) error {
 	case p.opts.Replace:
 	case n > 0:
 		p.find("data-in-the-way", storage.Blocker, name.String(), "--replace drops them, --into MAP restores elsewhere",
-			"refusing to restore over data: %s in %q holds %s", name, t.Name(), rowCount(n))
+			"refusing to restore over data: %s in %q holds %s", name, t.Name(), counted(n))
 	case !have.Equal(bt.Table):
 		p.find("other-definition", storage.Blocker, name.String(), "--replace drops it",
 			"%s in %q is empty, and defined otherwise than in the backup: %s", name, t.Name(), difference(bt.Table, have))
@@ -231,7 +233,7 @@ func (p *planner) strangers(ctx context.Context) error {
 		ours[bt.Table.Name()] = true
 	}
 	for _, t := range p.targets() {
-		for ns := range in[t.Name()] {
+		for _, ns := range slices.Sorted(maps.Keys(in[t.Name()])) {
 			names, err := t.Admin().Tables(ctx, ns)
 			if err != nil {
 				return err
@@ -292,7 +294,7 @@ func (p *planner) clearing() {
 			}
 			s := Step{Kind: Clear, Storage: to, Table: name.String(), Text: fmt.Sprintf("empty %s in %q", name, to), Rows: p.rows[bt.Table.Name()]}
 			if s.Rows > 0 {
-				s.Destroys = "the " + rowCount(s.Rows) + " in it"
+				s.Destroys = "the " + counted(s.Rows) + " in it"
 			}
 			switch {
 			case coordinator:
@@ -300,7 +302,7 @@ func (p *planner) clearing() {
 				s.Clients = "no transaction can be decided until the table is there again: every client fails"
 			case !have.Equal(bt.Table):
 				s.Drop, s.Text = true, fmt.Sprintf("drop %s in %q: %s", name, to, difference(bt.Table, have))
-				s.Destroys = "the table, its " + rowCount(s.Rows) + " and the rights on it"
+				s.Destroys = "the table, its " + counted(s.Rows) + " and the rights on it"
 			}
 			p.add(s)
 		}

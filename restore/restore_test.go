@@ -314,3 +314,26 @@ func TestPlanOfARestoreUnderWayIsShown(t *testing.T) {
 		t.Errorf("%d steps done, %v", p.Done, p.Err())
 	}
 }
+
+func TestAnotherBackupMayBeRestoredOverAHalfRestoredOne(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.trouble.failAt = 30
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) || !w.marked("pg") {
+		t.Fatal(err)
+	}
+	w.trouble.failAt = 0
+	other := bank(t)
+	other.id = "20261121T083000Z-11c0"
+	w.opts.Backup = other
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "journal is that of a restore of backup 20261122T083001Z-7f3a") {
+		t.Errorf("with the same journal: error is %v", err)
+	}
+	w.opts.Journal = &journals{t: w.trouble, m: map[string][]byte{}}
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "over data") {
+		t.Errorf("without --replace: error is %v", err)
+	}
+	w.opts.Replace = true
+	_, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	w.whole()
+}

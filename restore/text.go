@@ -45,7 +45,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 			fmt.Fprintf(b, "%s: %s\n", f.Severity, f.Text)
 		}
 	}
-	fmt.Fprintf(b, "=> %s in %d tables%s; destroys %s\n", rowCount(p.Rows), p.Tables, about(p.Seconds), rowCount(p.Destroys))
+	fmt.Fprintf(b, "=> %s in %d tables%s; destroys %s\n", rowCount(p.Rows), p.Tables, about(p.Seconds), counted(p.Destroys))
 	for _, f := range p.Findings {
 		if f.Severity == storage.Blocker {
 			fmt.Fprintf(b, "Cannot start: %s. %s\n", f.Text, f.Fix)
@@ -64,13 +64,18 @@ func about(seconds int64) string {
 
 // rowCount renders a number of rows, as in "1,204 rows".
 func rowCount(n int64) string {
-	switch {
-	case n == 1:
+	if n == 1 {
 		return "1 row"
-	case n >= countLimit && n%1000 == 0:
-		return commas(n) + " rows or more"
 	}
 	return commas(n) + " rows"
+}
+
+// counted renders a number that powers.count has counted.
+func counted(n int64) string {
+	if n >= countLimit {
+		return "more than " + rowCount(countLimit)
+	}
+	return rowCount(n)
 }
 
 func commas(n int64) string {

@@ -251,7 +251,10 @@ func restoreProgress(p *progress.Reporter) func(restore.Event) {
 			t.task.Add(e.Rows - t.rows)
 			t.rows = e.Rows
 		}
-		if e.Done {
+		switch {
+		case e.Done && t.rows == 0:
+			t.task.Done("done")
+		case e.Done:
 			t.task.Done("")
 		}
 	}
