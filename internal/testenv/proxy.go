@@ -22,7 +22,8 @@ type Proxy struct {
 	fault  *Fault
 	delay  time.Duration
 	trips  int64
-	tap    func(toServer bool, data []byte)
+	tap    func(connection int64, toServer bool, data []byte)
+	last   int64 // number of the latest connection
 	closed bool
 }
 
@@ -56,6 +57,7 @@ type Fault struct {
 
 type pair struct {
 	client, server net.Conn
+	number         int64
 	// guarded by Proxy.mu
 	asking     bool // the client spoke last
 	cutAnswer  *Fault
@@ -100,8 +102,9 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
-// Tap has f see all data from now on, in order for each connection and direction.
-func (p *Proxy) Tap(f func(toServer bool, data []byte)) {
+// Tap has f see all data from now on, in order for each direction of each
+// connection; connections are numbered as they come.
+func (p *Proxy) Tap(f func(connection int64, toServer bool, data []byte)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tap = f
@@ -159,6 +162,8 @@ func (p *Proxy) accept() {
 			x.close()
 			return
 		}
+		p.last++
+		x.number = p.last
 		p.pairs[x] = struct{}{}
 		p.wg.Add(2)
 		p.mu.Unlock()
@@ -211,7 +216,7 @@ func (p *Proxy) pass(x *pair, toServer bool, data []byte) (forward, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.tap != nil {
-		p.tap(toServer, data)
+		p.tap(x.number, toServer, data)
 	}
 	if !toServer {
 		x.asking = false

@@ -44,9 +44,6 @@ func (s *session) fly(ctx context.Context, deadline time.Time, r reader) *flight
 		return &flightError{err: err}
 	}
 	s.out = appendSync(s.out)
-	s.counters.flights.Add(1)
-	s.counters.statements.Add(int64(s.statements))
-	s.counters.prepares.Add(int64(len(s.parsing)))
 	if !deadline.IsZero() {
 		_ = s.net.SetReadDeadline(deadline)
 	}

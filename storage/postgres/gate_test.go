@@ -5,8 +5,10 @@ package postgres
 import (
 	"context"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
@@ -16,7 +18,12 @@ import (
 func TestWireCounts(t *testing.T) {
 	near := openFresh(t)
 	table := accounts(t, near)
-	d, proxy := through(t, near)
+	server := testenv.Postgres(t)
+	proxy := testenv.NewProxy(t, server.Addr())
+	traffic := testenv.CountPostgres(proxy)
+	cfg := configOf(server, databaseOf(near))
+	cfg.URL = strings.Replace(cfg.URL, server.Addr(), proxy.Addr(), 1)
+	d := openOn(t, cfg)
 	apply(t, d, insert(table, "x", 1))
 	put := func(id string) storage.Mutation {
 		return storage.Mutation{Table: table, Key: key(id), Set: []storage.Assignment{balance(1)}}
@@ -54,14 +61,13 @@ func TestWireCounts(t *testing.T) {
 		}},
 	} {
 		c.call() // opens the connection and prepares
-		k := &d.pool.counters
-		trips, statements, prepares, first := proxy.RoundTrips(), k.statements.Load(), k.prepares.Load(), xid()
+		trips, before, first := proxy.RoundTrips(), traffic(), xid()
 		c.call()
 		if got := proxy.RoundTrips() - trips; got != c.trips {
 			t.Errorf("%s: %d round trips, want %d", c.name, got, c.trips)
 		}
-		if got := k.statements.Load() - statements; got != c.statements || k.prepares.Load() != prepares {
-			t.Errorf("%s: %d statements, want %d; %d prepared again", c.name, got, c.statements, k.prepares.Load()-prepares)
+		if got, want := traffic().Sub(before), (testenv.PostgresTraffic{Statements: c.statements, Syncs: 1}); got != want {
+			t.Errorf("%s: sent %+v, want %+v", c.name, got, want)
 		}
 		if got := xid() - first - 1; got != c.commits {
 			t.Errorf("%s: %d write transactions, want %d", c.name, got, c.commits)

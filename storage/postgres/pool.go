@@ -23,9 +23,8 @@ var errClosed = errors.New("it is closed")
 // pool keeps connections. It has no goroutine of its own: what is too old is
 // closed when somebody comes by.
 type pool struct {
-	config   *pgconn.Config
-	counters counters
-	slots    chan struct{} // one for each connection in use
+	config *pgconn.Config
+	slots  chan struct{} // one for each connection in use
 
 	mu     sync.Mutex
 	idle   []*session // the latest used last
@@ -158,7 +157,7 @@ func (p *pool) connectWith(ctx context.Context, settings map[string]string) (*se
 	if err != nil {
 		return nil, err
 	}
-	return &session{pg: pg, net: pg.Conn(), counters: &p.counters, prepared: map[string]prepared{}, born: time.Now()}, nil
+	return &session{pg: pg, net: pg.Conn(), prepared: map[string]prepared{}, born: time.Now()}, nil
 }
 
 // close waits until all connections are given back and closes them.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -29,9 +28,8 @@ const (
 
 // session is one connection. It is for one goroutine.
 type session struct {
-	pg       *pgconn.PgConn
-	net      net.Conn
-	counters *counters
+	pg  *pgconn.PgConn
+	net net.Conn
 
 	prepared map[string]prepared // statements on the server, by text
 	last     uint32              // number of the latest one
@@ -62,13 +60,6 @@ func typesOf(args []model.Value) uint32 {
 		h = (h ^ uint32(v.Type())) * 16777619
 	}
 	return h
-}
-
-// counters count what goes over the wire. Tests gate them.
-type counters struct {
-	flights    atomic.Int64 // requests with one Sync: round trips
-	statements atomic.Int64
-	prepares   atomic.Int64 // Parse messages
 }
 
 // begin starts a new request.

@@ -104,7 +104,7 @@ func TestPagesOfWideRowsAskForNoMoreThanTheyTake(t *testing.T) {
 	sql(t, d, "ALTER TABLE bank.accounts ALTER COLUMN note SET STORAGE EXTERNAL", fmt.Sprintf("INSERT INTO bank.accounts SELECT i::text, i, repeat('x', 500000) FROM generate_series(1, %d) i", rows))
 	far, proxy := through(t, d)
 	var sent int
-	proxy.Tap(func(toServer bool, data []byte) {
+	proxy.Tap(func(_ int64, toServer bool, data []byte) {
 		if !toServer {
 			sent += len(data)
 		}
