@@ -26,6 +26,10 @@ func init() { storage.Register("sqlite", Driver{}) }
 // MetadataKey is the property that names the namespace of the metadata table.
 const MetadataKey = "scalar.db.jdbc.table_metadata.schema"
 
+// PoolKey is the property that says how many connections read at once. Where
+// it is not given there are two for each processor, at least four.
+const PoolKey = "scalar.db.jdbc.connection_pool.max_total"
+
 // defaultBusyTimeout bounds the wait for another process's lock, where neither
 // the URL nor a deadline does.
 const defaultBusyTimeout = 10 * time.Second
@@ -90,6 +94,13 @@ func parse(cfg storage.Config) (settings, error) {
 			return settings{}, fmt.Errorf("property %s: %w", MetadataKey, err)
 		}
 		set.metadata = ns
+	}
+	if v := cfg.Properties[PoolKey]; v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 10000 {
+			return settings{}, model.Errorf(model.ErrBadArgument, "property %s=%q is not a number of connections", PoolKey, v)
+		}
+		set.readers = n
 	}
 	warn := func(key, why string) {
 		cfg.Logger.Warn("parameter of the JDBC URL is not honoured", "storage", cfg.Name, "parameter", key, "reason", why)
