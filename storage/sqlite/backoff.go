@@ -24,7 +24,7 @@ func (b *backoff) sleep(ctx context.Context) bool {
 	}
 	timer := time.NewTimer(min(b.step, left))
 	defer timer.Stop()
-	b.step = min(2*b.step, 5*time.Millisecond)
+	b.step = min(2*b.step, time.Millisecond) // others poll likewise; longer, and they take all turns
 	select {
 	case <-ctx.Done():
 		return false

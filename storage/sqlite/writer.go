@@ -17,6 +17,7 @@ const maxGroup = 128 // batches in one SQLite transaction
 type writer struct {
 	s      *Storage
 	c      *capi.Conn
+	end    func(*capi.Conn) error // COMMIT; a test makes it fail
 	queue  chan *request
 	over   chan struct{}
 	group  []*request
@@ -27,7 +28,8 @@ type writer struct {
 
 func startWriter(s *Storage, c *capi.Conn) *writer {
 	c.BusyTimeout(0) // it waits by itself, shorter and with an end for each request
-	w := &writer{s: s, c: c, queue: make(chan *request, maxGroup), over: make(chan struct{})}
+	end := func(c *capi.Conn) error { return c.Exec("COMMIT") }
+	w := &writer{s: s, c: c, end: end, queue: make(chan *request, maxGroup), over: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -250,7 +252,7 @@ func (w *writer) applyOne(r *request, savepoint bool) error {
 func (w *writer) commit() error {
 	wait := newBackoff(w.s.set.busy)
 	for {
-		err := w.c.Exec("COMMIT")
+		err := w.end(w.c)
 		if err == nil {
 			w.stats.commits.Add(1)
 			return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
 
 func fenced(t testing.TB, s *Storage) storage.Fence {
@@ -158,5 +159,49 @@ func TestOneReadAndOneBatchAllocateLittle(t *testing.T) {
 		}
 	}); n > 3 {
 		t.Errorf("a get of one row allocates %v times", n)
+	}
+}
+
+func TestAFailedCommitIsOfUnknownOutcome(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	real := s.writer.end
+	broken := &capi.Error{Code: 10 | 4<<8, Msg: "disk I/O error"} // as when the log cannot be synced
+	for n, committed := range []bool{false, true} {
+		s.writer.end = func(c *capi.Conn) error {
+			if committed {
+				if err := real(c); err != nil {
+					return err
+				}
+			}
+			return broken
+		}
+		k := account("a", int32(n))
+		err := s.Mutate(t.Context(), storage.Batch{Mutations: []storage.Mutation{put(table, k, 1)}})
+		if storage.OutcomeOf(err) != storage.Unknown || !errors.Is(err, model.ErrUnknownOutcome) || !errors.Is(err, broken) {
+			t.Errorf("outcome %s: %v", storage.OutcomeOf(err), err)
+		}
+		if _, there := balance(t, s, table, k); there != committed {
+			t.Errorf("the row is there: %v", there)
+		}
+		s.writer.end = real
+		mustMutate(t, s, put(table, account("b", int32(n)), 1))
+	}
+}
+
+func TestACommitThatFindsTheFileBusyIsTriedAgain(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	real, tries := s.writer.end, 0
+	s.writer.end = func(c *capi.Conn) error {
+		if tries++; tries < 3 {
+			return &capi.Error{Code: 5, Msg: "database is locked"}
+		}
+		return real(c)
+	}
+	mustMutate(t, s, put(table, account("a", 1), 1))
+	s.writer.end = real
+	if tries != 3 {
+		t.Errorf("%d tries", tries)
 	}
 }
