@@ -24,4 +24,20 @@
 // either. Everything else after the request is sent is an unknown outcome. When
 // a context or a deadline ends, the server is asked to cancel and its verdict is
 // awaited for a moment, so that most such outcomes are certain.
+//
+// # Rights
+//
+// Applications need SELECT, INSERT, UPDATE and DELETE on their tables. A backup
+// needs SELECT for reading and UPDATE (or DELETE, or TRUNCATE) for the fence; row
+// security must not apply to its user. A restore needs INSERT and TRUNCATE, CREATE
+// on the database where a schema is missing, and membership of pg_signal_backend
+// to end sessions. Under a superuser an autovacuum gives way to a fence at once;
+// under others a fence on a table that is being vacuumed is busy.
+//
+// # Locks of a snapshot
+//
+// A snapshot holds ACCESS SHARE on its tables for as long as it is read. That
+// lets every reader and writer pass, but not ALTER, TRUNCATE or DROP, and writers
+// queue up behind those. A snapshot therefore gives way to such a statement after
+// a second, and fails.
 package postgres

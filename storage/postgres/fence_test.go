@@ -133,6 +133,18 @@ func TestFenceNamesTheRightThatIsMissing(t *testing.T) {
 	if f == nil || f.Severity != storage.Blocker || !strings.Contains(f.Fix, "GRANT UPDATE ON") {
 		t.Errorf("inspection: %+v", in.Findings)
 	}
+	in = inspect(t, reader, storage.InspectOptions{Tables: append(opts.Tables, model.TableName{Namespace: "none", Name: "none"}), Restore: true})
+	fixes := ""
+	for _, f := range in.Findings {
+		if f.Code == "missing-right" {
+			fixes += f.Fix
+		}
+	}
+	for _, right := range []string{"GRANT INSERT ON", "GRANT TRUNCATE ON", "GRANT CREATE ON DATABASE"} {
+		if !strings.Contains(fixes, right) {
+			t.Errorf("restore: %q is not among %q", right, fixes)
+		}
+	}
 }
 
 func fenceOnly(d *db, opts storage.FenceOptions) error {

@@ -26,10 +26,11 @@ func (in *inspector) rights(ctx context.Context) error {
 			}
 		}
 		if in.opts.Restore {
-			for right, sql := range map[string]string{"INSERT": "INSERT INTO %t SELECT * FROM %t WHERE false", "DELETE": "DELETE FROM %t WHERE false"} {
-				if err := in.try(ctx, t, right, sql); err != nil {
-					return err
-				}
+			if err := in.try(ctx, t, "INSERT", "INSERT INTO %t SELECT * FROM %t WHERE false"); err != nil {
+				return err
+			}
+			if err := in.mayTruncate(ctx, t); err != nil {
+				return err
 			}
 		}
 	}
@@ -42,6 +43,19 @@ func (in *inspector) rights(ctx context.Context) error {
 			in.find("missing-right", storage.Warning, in.db.endpoint, "user "+in.db.user+" may not create schemas in this database",
 				"GRANT CREATE ON DATABASE "+rows[0][1]+" TO "+in.db.single.Dialect().Ident(in.db.user)+";")
 		}
+	}
+	return nil
+}
+
+// mayTruncate asks for the right to empty a table. It is the one that is not
+// tried: TRUNCATE keeps even readers waiting until it is taken back.
+func (in *inspector) mayTruncate(ctx context.Context, t model.TableName) error {
+	rows, err := in.query(ctx, `SELECT has_table_privilege(c.oid, 'TRUNCATE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`, t.Namespace, t.Name)
+	if err != nil {
+		return err
+	}
+	if len(rows) > 0 && rows[0][0] != "t" {
+		in.find("missing-right", storage.Blocker, t.String(), "user "+in.db.user+" lacks TRUNCATE", in.db.grant("TRUNCATE", []model.TableName{t}))
 	}
 	return nil
 }
