@@ -20,11 +20,14 @@ const (
 // Load implements storage.Loader: COPY FROM STDIN in binary format, one
 // transaction after the other.
 func (d *db) Load(ctx context.Context, t *model.Table, rows iter.Seq2[*model.Row, error]) (int64, error) {
-	s, err := d.pool.acquire(ctx)
+	s, err := d.pool.connect(ctx)
 	if err != nil {
 		return 0, d.notSent(err)
 	}
-	defer d.pool.release(s)
+	defer s.close()
+	if err := d.run(ctx, s, noLimits); err != nil {
+		return 0, err
+	}
 	types, err := d.columnTypes(ctx, s, t)
 	if err != nil {
 		return 0, err
@@ -49,11 +52,9 @@ func (d *db) Load(ctx context.Context, t *model.Table, rows iter.Seq2[*model.Row
 		}
 		tag, err := s.pg.CopyFrom(ctx, src, sql)
 		if src.err != nil {
-			s.dead = s.pg.IsClosed()
 			return total, src.err
 		}
 		if err != nil {
-			s.dead = s.pg.IsClosed()
 			return total, d.loadError(t, err)
 		}
 		total += tag.RowsAffected()

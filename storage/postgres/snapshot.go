@@ -14,11 +14,16 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
-// beginSnapshot opens a transaction whose snapshot is not taken yet: LOCK TABLE,
-// which follows, takes none, the first query does. The limits that an operator
-// may have set for ordinary sessions must not end it, and row security must fail
-// it rather than hide rows.
-const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '2s'; SET LOCAL row_security = off"
+const (
+	// noLimits lifts the limits that an operator may have set for ordinary
+	// sessions from one that works for long. It is a query of its own, because
+	// it would pin the snapshot of a transaction.
+	noLimits = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')"
+	// beginSnapshot opens a transaction whose snapshot is not taken yet: LOCK
+	// TABLE, which follows, takes none, the first query does. Row security must
+	// fail it rather than hide rows.
+	beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '2s'; SET LOCAL row_security = off"
+)
 
 // PrepareSnapshot implements storage.Snapshotter. Every session locks the tables
 // in ACCESS SHARE mode before the snapshot exists: PostgreSQL shows a snapshot an
@@ -50,6 +55,9 @@ func (d *db) prepareSnapshot(ctx context.Context, opts storage.SnapshotOptions, 
 			return nil, d.notSent(err)
 		}
 		p.all = append(p.all, s)
+		if err := d.run(ctx, s, noLimits); err != nil {
+			return nil, err
+		}
 		if _, err := s.pg.Exec(ctx, begin).ReadAll(); err != nil {
 			return nil, d.snapshotError(ctx, tables, err)
 		}

@@ -206,6 +206,24 @@ func TestASnapshotGivesWayToAChangeOfTheSchema(t *testing.T) {
 	}
 }
 
+func TestLimitsOfOrdinarySessionsDoNotEndASnapshot(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
+		sql(t, d, "ALTER DATABASE "+databaseOf(d)+" SET "+limit+" = '20s'")
+	}
+	d = openOn(t, configOf(testenv.Postgres(t), databaseOf(d)))
+	p := prepare(t, d, true, 1, table.Name())
+	apply(t, d, insert(table, "a", 1)) // lifting the limits must not have pinned the snapshot
+	openSnapshot(t, p)
+	for _, s := range p.all {
+		rows, err := d.query(t.Context(), s, "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'), (SELECT count(*) FROM bank.accounts)")
+		if err != nil || !slices.Equal(rows[0], []string{"0", "0", "1"}) {
+			t.Errorf("%v, %v", rows, err)
+		}
+	}
+}
+
 func TestReadStopsAtTheErrorOfItsCaller(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
