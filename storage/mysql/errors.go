@@ -36,6 +36,7 @@ const (
 	errTableFull         = 1114
 	errTableMissing      = 1146
 	errPacketTooLarge    = 1153
+	errUnknownVariable   = 1193
 	errLockWait          = 1205
 	errLocksFull         = 1206
 	errDeadlock          = 1213

@@ -39,7 +39,7 @@ func openURL(t testing.TB, url string, change ...func(*storage.Config)) *Store {
 
 // asMySQL makes a storage take the way that it takes on MySQL.
 func asMySQL(s *Store) *Store {
-	s.server.mariadb = false
+	s.server.mariadb, s.server.compound = false, false
 	return s
 }
 

@@ -82,11 +82,11 @@ func (s *Store) mutate(ctx context.Context, ses *session, ms []storage.Mutation)
 	for i := range ms {
 		placeholders += ms[i].Table.KeyLen() + len(ms[i].Set) + len(ms[i].Guard.Conditions)
 	}
-	if s.server.mariadb && len(ms) <= maxPreparedBatch && placeholders <= maxPlaceholders {
+	if s.server.compound && len(ms) <= maxPreparedBatch && placeholders <= maxPlaceholders {
 		return s.mutateCompound(ctx, ses, ms)
 	}
 	text, finish := s.appendText, s.afterText
-	if s.server.mariadb {
+	if s.server.compound {
 		text, finish = s.appendCompoundText, s.afterCompound
 	}
 	if b := text(nil, ms); len(b) < s.target.config.MaxAllowedPacket {

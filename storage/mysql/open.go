@@ -76,6 +76,13 @@ func (s *Store) meet(ctx context.Context) error {
 	if version, _, ok := strings.Cut(rows[0][0], "-MariaDB"); ok {
 		s.server.mariadb, s.server.engine, s.server.version = true, "MariaDB", version
 	}
+	if s.server.mariadb {
+		_, err := ses.statement(ctx, "BEGIN NOT ATOMIC DO ?; END")
+		s.server.compound = err == nil
+		if err != nil && ses.lost() {
+			return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+		}
+	}
 	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id")
 	if err != nil {
 		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)

@@ -80,7 +80,17 @@ func (s *Store) openReader(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	// A reader may be slow: the server waits for it.
-	if err := ses.execText(ctx, fmt.Sprintf("SET SESSION wait_timeout=%d, net_write_timeout=%d", snapshotIdle, snapshotIdle)); err != nil {
+	err = ses.execText(ctx, fmt.Sprintf("SET SESSION wait_timeout=%d, net_write_timeout=%d", snapshotIdle, snapshotIdle))
+	if err == nil {
+		limit := "max_execution_time" // of MySQL since 5.7
+		if s.server.mariadb {
+			limit = "max_statement_time"
+		}
+		if err = ses.execText(ctx, "SET SESSION "+limit+"=0"); errorNumber(err) == errUnknownVariable {
+			err = nil
+		}
+	}
+	if err != nil {
 		ses.close()
 		return nil, s.wrap("open a snapshot of", err)
 	}

@@ -35,6 +35,7 @@ type Store struct {
 // server is what is known of the server since Open.
 type server struct {
 	mariadb  bool
+	compound bool   // takes prepared compound statements
 	engine   string // "MySQL" or "MariaDB"
 	version  string
 	identity string
