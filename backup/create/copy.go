@@ -89,7 +89,7 @@ func (b *run) split(ctx context.Context, s *source) ([]task, error) {
 		}
 		parts, err := s.snap.Split(ctx, t.def, n)
 		if err != nil {
-			return nil, fmt.Errorf("split %s: %w", t.def.Name(), err)
+			return nil, fmt.Errorf("split %s: %w", t.def.Name(), spoiled(err))
 		}
 		for _, p := range parts {
 			tasks = append(tasks, task{t, p})

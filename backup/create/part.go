@@ -35,10 +35,7 @@ type part struct {
 // copyPart streams the rows of a part into the repository.
 func (b *run) copyPart(ctx context.Context, task task, th *throttle) error {
 	p := &part{b: b, t: task.t, throttle: th}
-	err := task.t.source.snap.Read(ctx, task.t.def, task.part, func(row *model.Row) error { return p.write(ctx, row) })
-	if errors.Is(err, model.ErrInconsistent) {
-		err = void(err) // the database noticed by itself that the picture is gone
-	}
+	err := spoiled(task.t.source.snap.Read(ctx, task.t.def, task.part, func(row *model.Row) error { return p.write(ctx, row) }))
 	if p.w == nil {
 		return err // the part is empty, or could not be read
 	}

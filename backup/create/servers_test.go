@@ -4,7 +4,9 @@ package create_test
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,11 +15,14 @@ import (
 	"github.com/stillpoint-db/stillpoint/backup/create"
 	"github.com/stillpoint-db/stillpoint/backup/internal/bank"
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
+	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	_ "github.com/stillpoint-db/stillpoint/storage/mysql"
 	_ "github.com/stillpoint-db/stillpoint/storage/postgres"
+	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -33,9 +38,14 @@ func postgres(t testing.TB, name string) storage.Storage {
 	return opened(t, storage.Config{Name: name, Driver: "postgres", URL: s.URL(s.Database(t)), User: s.User, Password: storage.Secret(s.Password)})
 }
 
-// mariadb opens a server of its own: the namespaces of these tests are databases.
+// mariadb opens the shared server for the first of a test's databases, whose
+// namespaces are databases of the server, and SQLite for the others.
 func mariadb(t testing.TB, name string) storage.Storage {
-	s := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	if name == "two" {
+		return bank.SQLite(t, name)
+	}
+	s := testenv.MariaDB(t)
+	s.DropAfter(t, name, "coordinator", "scalardb")
 	return opened(t, storage.Config{Name: name, Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
 }
 
@@ -87,6 +97,32 @@ func TestThreeEnginesAreCopiedAsOfOneMomentUnderConstantWrites(t *testing.T) {
 		}
 	}
 	t.Logf("the longest stall of 20 backups is %v", longest)
+}
+
+// TestADatabaseKilledInTheMiddleLeavesNoBackup kills the server while its rows are
+// being read.
+func TestADatabaseKilledInTheMiddleLeavesNoBackup(t *testing.T) {
+	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	my := opened(t, storage.Config{Name: "my", Driver: "mysql", URL: server.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
+	set := bank.Set(t, my, bank.SQLite(t, "lite"))
+	bank.Create(t, my, record.CoordinatorTable(""))
+	every := bank.Every("my")
+	bank.Create(t, my, every)
+	if _, err := my.(storage.Loader).Load(t.Context(), every, generated(every, 50_000)); err != nil {
+		t.Fatal(err)
+	}
+	lite := set.Storages()[1]
+	bank.Create(t, lite, bank.Accounts("lite"))
+	r := repo.InFolder(t.TempDir())
+	w := &watcher{copied: sync.OnceFunc(func() { server.Kill(t) })}
+	_, err := create.Run(t.Context(), set, r, create.Options{Progress: w, Workers: 1, Plan: plan.Options{Scratch: t.TempDir()}})
+	if !errors.Is(err, model.ErrUnavailable) || !strings.Contains(err.Error(), "nothing is left of it") || !strings.Contains(err.Error(), "my") {
+		t.Error(err)
+	}
+	if list, err := r.List(t.Context()); err != nil || len(list) != 0 {
+		t.Error(list, err)
+	}
+	bank.Put(t, lite, bank.Accounts("lite"), 1, 1)
 }
 
 func TestASecretIsNowhereInABackup(t *testing.T) {

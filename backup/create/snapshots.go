@@ -130,7 +130,7 @@ func (b *run) open(ctx context.Context) error {
 
 // detach makes the snapshots harmless to writers.
 func (b *run) detach(ctx context.Context) error {
-	return each(b.sources, func(s *source) error { return s.snap.Detach(ctx) })
+	return each(b.sources, func(s *source) error { return spoiled(s.snap.Detach(ctx)) })
 }
 
 // define takes the definitions as of the snapshots, which must be those that
@@ -140,7 +140,7 @@ func (b *run) define(ctx context.Context) error {
 		for _, t := range s.db.Tables {
 			def, err := s.snap.Table(ctx, t.Definition.Name())
 			if err != nil {
-				return err
+				return spoiled(err)
 			}
 			if err := same(t.Definition, def); err != nil {
 				return err
@@ -163,18 +163,12 @@ func same(before, after *model.Table) error {
 func (b *run) verify(ctx context.Context) error {
 	return each(b.sources, func(s *source) error {
 		if err := s.snap.Verify(ctx); err != nil {
-			if errors.Is(err, model.ErrInconsistent) {
-				return void(err)
-			}
-			return err
+			return spoiled(err)
 		}
 		for _, t := range s.tables {
 			now, err := s.db.Storage.Admin().Table(ctx, t.def.Name())
-			if errors.Is(err, model.ErrNotFound) {
-				return void(fmt.Errorf("table %s was dropped while it was being copied", t.def.Name()))
-			}
 			if err != nil {
-				return err
+				return spoiled(err)
 			}
 			if err := same(t.def, now); err != nil {
 				return err
@@ -198,6 +192,15 @@ func (b *run) close() error {
 	}
 	errs = append(errs, os.RemoveAll(b.scratch))
 	return errors.Join(errs...)
+}
+
+// spoiled makes what a database says of a picture that is gone, or of a table
+// that is, an error of class model.ErrVoid. Other errors are returned as they are.
+func spoiled(err error) error {
+	if errors.Is(err, model.ErrInconsistent) || errors.Is(err, model.ErrNotFound) {
+		return void(err)
+	}
+	return err
 }
 
 // void says that the backup cannot be of one moment.

@@ -342,7 +342,7 @@ func TestADatabaseThatDoesNotAnswerDoesNotKeepTheOthersLocked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := <-written; d > 100*time.Millisecond {
+		if d := <-written; d > 75*time.Millisecond {
 			t.Errorf("a writer of another database waited %v", d)
 		}
 		if rep.Tries != 2 || len(rep.Spans) != 2 || len(rep.Busy) != 1 || rep.Busy[0].Storage != "b" {

@@ -18,7 +18,7 @@ type answer struct {
 // way there and back, for a login, for finding out who was in the way. It grows
 // with the attempts, so that a slow way makes a fence late but not impossible.
 func (h *Held) grace(opts Options) time.Duration {
-	return min(opts.Wait<<min(h.tries-1, 10), opts.Hold)
+	return min(opts.Wait/2<<min(h.tries-1, 10), opts.Hold)
 }
 
 // lock asks one database for its lock. If it does not answer within the
