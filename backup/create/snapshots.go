@@ -78,29 +78,50 @@ func index(sources []*source, s *source) int {
 	return -1
 }
 
-// openAll pins the moment: in one database, or in all of them under the fence.
+// openAll pins the moment: in one database, or in several of them under the
+// fence; then in those that are copied by themselves.
 func (b *run) openAll(ctx context.Context) error {
-	if b.plan.Strategy != manifest.Fenced {
-		return b.open(ctx)
-	}
+	var together, apart []*source
 	var members []fence.Member
 	for _, s := range b.sources {
-		if s.db.Mechanism == plan.UnderFence {
-			members = append(members, fence.Member{Storage: s.db.Name, Fencer: s.db.Storage.(storage.Fencer), Tables: s.db.CommitPoints()})
+		if s.db.Mechanism != plan.UnderFence {
+			apart = append(apart, s)
+			continue
+		}
+		together = append(together, s)
+		members = append(members, fence.Member{Storage: s.db.Name, Fencer: s.db.Storage.(storage.Fencer), Tables: s.db.CommitPoints()})
+	}
+	if b.plan.Strategy == manifest.Fenced {
+		opts := b.opts.Fence
+		opts.Coordinator = b.plan.Coordinator.Table
+		report, err := fence.Under(ctx, members, opts, func(ctx context.Context) error { return b.open(ctx, together) })
+		b.man.Fence = &report
+		if err != nil {
+			return err
+		}
+		b.man.Moment = newest(together)
+		return b.open(ctx, apart)
+	}
+	err := b.open(ctx, apart)
+	b.man.Moment = newest(apart)
+	return err
+}
+
+// newest returns when the last snapshot was open.
+func newest(sources []*source) (t time.Time) {
+	for _, s := range sources {
+		if s.opened.After(t) {
+			t = s.opened
 		}
 	}
-	opts := b.opts.Fence
-	opts.Coordinator = b.plan.Coordinator.Table
-	report, err := fence.Under(ctx, members, opts, b.open)
-	b.man.Fence = &report
-	return err
+	return t
 }
 
 // open opens the snapshots, the Coordinator's first: whatever a record in one
 // of the others says of a decision, its snapshot knows.
-func (b *run) open(ctx context.Context) error {
+func (b *run) open(ctx context.Context, sources []*source) error {
 	var first, rest []*source
-	for _, s := range b.sources {
+	for _, s := range sources {
 		if s.db.Name == b.plan.Coordinator.Storage {
 			first = append(first, s)
 		} else {
@@ -118,11 +139,6 @@ func (b *run) open(ctx context.Context) error {
 	failpoint.Here("backup.coordinator-opened")
 	if err := each(rest, one); err != nil {
 		return err
-	}
-	for _, s := range b.sources {
-		if b.man.Moment.Before(s.opened) {
-			b.man.Moment = s.opened
-		}
 	}
 	failpoint.Here("backup.opened")
 	return nil

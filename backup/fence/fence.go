@@ -44,7 +44,7 @@ type Member struct {
 type Options struct {
 	Wait   time.Duration // the longest wait of one attempt for all locks together; 0 = 50 ms
 	Budget time.Duration // how long to go on trying; 0 = 30 s
-	Hold   time.Duration // the longest time that Under leaves its function; 0 = 5 s
+	Hold   time.Duration // the longest time that Under leaves its function; 0 = 1 s
 	Pause  time.Duration // mean pause after the first attempt; it doubles up to 16 times this; 0 = 100 ms
 	// Coordinator is the Coordinator's table.
 	Coordinator model.TableName
@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.Wait, 50*time.Millisecond)
 	set(&o.Budget, 30*time.Second)
-	set(&o.Hold, 5*time.Second)
+	set(&o.Hold, time.Second)
 	set(&o.Pause, 100*time.Millisecond)
 	return o
 }
@@ -177,7 +177,7 @@ func (h *Held) attempt(ctx context.Context, members []Member, opts Options) (err
 		if left <= 0 {
 			return &storage.FenceBusyError{Storage: m.Storage, Err: errors.New("the locks on the databases before it took all of the time")}
 		}
-		err := h.lock(ctx, m, storage.FenceOptions{Tables: tables, Wait: left}, left+h.grace(opts), opts.Hold)
+		err := h.lock(ctx, m, storage.FenceOptions{Tables: tables, Wait: left}, left+h.grace(opts))
 		if _, busy := errors.AsType[*storage.FenceBusyError](err); busy && mutant.On("fence.ignore-in-flight") {
 			continue
 		}

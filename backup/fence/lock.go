@@ -8,6 +8,10 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
+// answerTime is how long a database may take to answer at all. Others are not
+// locked meanwhile, but for the patience of an attempt.
+const answerTime = 10 * time.Second
+
 // answer is what a database said to a lock.
 type answer struct {
 	fence storage.Fence
@@ -24,13 +28,13 @@ func (h *Held) grace(opts Options) time.Duration {
 // lock asks one database for its lock. If it does not answer within the
 // patience, the databases that are locked already are let go of at once, and it
 // counts as busy: nobody else's writers wait for it.
-func (h *Held) lock(ctx context.Context, m Member, opts storage.FenceOptions, patience, hold time.Duration) error {
+func (h *Held) lock(ctx context.Context, m Member, opts storage.FenceOptions, patience time.Duration) error {
 	asked := time.Now()
 	got := make(chan answer, 1)
 	go func() {
 		var a answer
 		defer func() { got <- a }()
-		a.err = within(ctx, hold, func(ctx context.Context) (err error) {
+		a.err = within(ctx, answerTime, func(ctx context.Context) (err error) {
 			a.fence, err = m.Fencer.Fence(ctx, opts)
 			return err
 		})
