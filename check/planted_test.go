@@ -117,9 +117,17 @@ func writeSet(namespace, table, column string, key int) string {
 	return string(msg(2, msg(1, msg(2, entry))))
 }
 
+// slowEngines is true where making a world takes long.
+var slowEngines = false
+
 func TestEveryPlantedViolationIsReportedByNameAndKey(t *testing.T) {
 	for engine, open := range engines {
+		seen := map[string]bool{}
 		for _, p := range plantedViolations() {
+			if slowEngines && seen[p.rule] {
+				continue // one of each rule
+			}
+			seen[p.rule] = true
 			t.Run(engine+"/"+p.name, func(t *testing.T) {
 				w := newWorld(t, open)
 				p.plant(w)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/check"
+	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/memory"
@@ -176,12 +177,19 @@ func (w *world) check(live bool, opts check.Options) *check.Report {
 	return rep
 }
 
+func TestMain(m *testing.M) { testenv.Main(m) }
+
 // engines open an empty database of their own.
 var engines = map[string]func(t testing.TB, name string) storage.Storage{"memory": openMemory, "SQLite": openSQLite}
 
 func openSQLite(t testing.TB, name string) storage.Storage {
 	t.Helper()
-	s, err := storage.Open(t.Context(), storage.Config{Name: name, Driver: "sqlite", URL: "jdbc:sqlite:" + filepath.Join(t.TempDir(), name+".db")})
+	return opened(t, storage.Config{Name: name, Driver: "sqlite", URL: "jdbc:sqlite:" + filepath.Join(t.TempDir(), name+".db")})
+}
+
+func opened(t testing.TB, cfg storage.Config) storage.Storage {
+	t.Helper()
+	s, err := storage.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,22 +51,28 @@ type Place struct {
 
 // Plan is what a restore will do.
 type Plan struct {
-	ID       string            `json:"id"` // of the restore
-	Backup   string            `json:"backup"`
-	Moment   time.Time         `json:"moment"` // of the backup's cut
-	Made     time.Time         `json:"made"`
-	Places   []Place           `json:"places"`
-	Tables   int               `json:"tables"`
-	Rows     int64             `json:"rows"`
-	Bytes    int64             `json:"bytes"`
-	Seconds  int64             `json:"about_seconds"`
-	Destroys int64             `json:"destroys_rows"` // rows that are in the way, as far as counted
-	Steps    []Step            `json:"steps"`
-	Findings []storage.Finding `json:"findings"`
-	Sessions []Connected       `json:"sessions"`
+	ID       string      `json:"id"` // of the restore
+	Backup   string      `json:"backup"`
+	Moment   time.Time   `json:"moment"` // of the backup's cut
+	Made     time.Time   `json:"made"`
+	Places   []Place     `json:"places"`
+	Tables   int         `json:"tables"`
+	Rows     int64       `json:"rows"`
+	Bytes    int64       `json:"bytes"`
+	Seconds  int64       `json:"about_seconds"`
+	Destroys int64       `json:"destroys_rows"` // rows that are in the way, as far as counted
+	Steps    []Step      `json:"steps"`
+	Findings []Finding   `json:"findings"`
+	Sessions []Connected `json:"sessions"`
 	// Done is how many steps are done already: more than 0 if the plan is
 	// that of a restore under way.
 	Done int `json:"done"`
+}
+
+// Finding is something that an operator should know before.
+type Finding struct {
+	ID string `json:"id"` // code and subject
+	storage.Finding
 }
 
 // Connected is a session of somebody on a target.

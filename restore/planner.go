@@ -48,7 +48,7 @@ func Make(ctx context.Context, opts Options) (*Plan, error) {
 func newPlanner(ctx context.Context, opts Options) (*planner, error) {
 	p := &planner{opts: opts, places: map[string]powers{}, exists: map[model.TableName]*model.Table{}, rows: map[model.TableName]int64{},
 		plan: &Plan{ID: newID(time.Now()), Backup: opts.Backup.ID(), Moment: opts.Backup.Moment().UTC(), Made: time.Now().UTC().Truncate(time.Second),
-			Findings: []storage.Finding{}, Sessions: []Connected{}}}
+			Findings: []Finding{}, Sessions: []Connected{}}}
 	if err := p.findPlaces(); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,13 @@ func newID(now time.Time) string {
 }
 
 func (p *planner) find(code string, s storage.Severity, subject, fix, format string, args ...any) {
-	p.plan.Findings = append(p.plan.Findings, storage.Finding{Code: code, Severity: s, Subject: subject, Text: fmt.Sprintf(format, args...), Fix: fix})
+	p.found(storage.Finding{Code: code, Severity: s, Subject: subject, Text: fmt.Sprintf(format, args...), Fix: fix})
+}
+
+func (p *planner) found(fs ...storage.Finding) {
+	for _, f := range fs {
+		p.plan.Findings = append(p.plan.Findings, Finding{ID: f.Code + " " + f.Subject, Finding: f})
+	}
 }
 
 // findPlaces maps the backup's storages to targets.
@@ -137,7 +143,7 @@ func (p *planner) inspect(ctx context.Context) error {
 			return fmt.Errorf("look at storage %q: %w", t.Name(), err)
 		}
 		found[t.Name()] = in
-		p.plan.Findings = append(p.plan.Findings, in.Findings...)
+		p.found(in.Findings...)
 		sessions, err := t.inspector.Sessions(ctx)
 		if err != nil {
 			return fmt.Errorf("list the sessions of storage %q: %w", t.Name(), err)

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -312,6 +313,10 @@ func (x *executor) explain(err error) error {
 		e.Hint = "No data was touched yet, but a database may bear the mark of this restore already. Run the same command again"
 	default:
 		e.Hint = "Nothing was changed"
+		return e
+	}
+	if errors.Is(err, model.ErrRefused) {
+		e.Class = model.ErrUnavailable // refused, but not before anything was changed
 	}
 	return e
 }

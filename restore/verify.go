@@ -118,7 +118,7 @@ func (v *verifier) damage() error {
 	if e, ok := errors.AsType[*model.Error](v.first); ok && e.Hint != "" {
 		detail = strings.TrimSuffix(detail, ". "+e.Hint)
 	}
-	return &model.Error{Class: model.ErrDamaged, Detail: detail, Hint: "Still whole in it: " + still + ". No table was touched"}
+	return &model.Error{Class: model.ErrDamaged, Detail: detail, Hint: "Still whole in it: " + still}
 }
 
 func (x *executor) rowsOf(bt BackupTable) settle.Rows {
