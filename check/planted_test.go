@@ -124,8 +124,8 @@ func TestEveryPlantedViolationIsReportedByNameAndKey(t *testing.T) {
 	for engine, open := range engines {
 		seen := map[string]bool{}
 		for _, p := range plantedViolations() {
-			if slowEngines && seen[p.rule] {
-				continue // one of each rule
+			if slowEngines && (seen[p.rule] || !slices.Contains([]string{"V1", "V8b", "V10", "V16"}, p.rule)) {
+				continue // one of each kind of reading
 			}
 			seen[p.rule] = true
 			t.Run(engine+"/"+p.name, func(t *testing.T) {
