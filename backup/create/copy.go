@@ -27,7 +27,7 @@ type task struct {
 func (b *run) copy(ctx context.Context) error {
 	queues := make([][]task, len(b.sources))
 	if err := each(b.sources, func(s *source) (err error) {
-		queues[index(b.sources, s)], err = b.split(ctx, s)
+		queues[slices.Index(b.sources, s)], err = b.split(ctx, s)
 		return err
 	}); err != nil {
 		return err

@@ -128,6 +128,23 @@ func TestOneDatabaseIsCopiedWithoutAFence(t *testing.T) {
 	})
 }
 
+func TestADatabaseWithoutTransactionsIsCopiedBesideTheFence(t *testing.T) {
+	set := bank.New(t, bank.Memory, 5, "one", "two")
+	three := memory.New("three")
+	set = bank.Set(t, append(slices.Clone(set.Storages()), storage.Storage(three))...)
+	bank.Create(t, three, bank.Plain("three"))
+	m := must(t, set, repo.InFolder(t.TempDir()), create.Options{}).Manifest
+	if m.Strategy != manifest.Fenced || len(m.Fence.Spans) != 2 || m.Table(bank.Plain("three").Name()) == nil {
+		t.Errorf("%+v", m)
+	}
+	for i, s := range m.Storages {
+		under := s.Opened.Before(m.Fence.Spans[0].Released)
+		if under != (i != 1) { // in the order of their names: one, three, two
+			t.Errorf("%s was opened at %v, the fence %+v", s.Name, s.Opened, m.Fence.Spans)
+		}
+	}
+}
+
 // watcher is told the progress, and calls back when the snapshots are open.
 type watcher struct {
 	mu       sync.Mutex

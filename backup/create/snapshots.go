@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (b *run) prepare(ctx context.Context) error {
 		}
 	}
 	return each(b.sources, func(s *source) (err error) {
-		scratch := b.scratch + "/" + fmt.Sprint(index(b.sources, s))
+		scratch := b.scratch + "/" + fmt.Sprint(slices.Index(b.sources, s))
 		if err := os.Mkdir(scratch, 0o700); err != nil {
 			return err
 		}
@@ -67,15 +68,6 @@ func (b *run) prepare(ctx context.Context) error {
 			Tables: s.db.Names(), Readers: b.opts.Workers, Scratch: scratch})
 		return err
 	})
-}
-
-func index(sources []*source, s *source) int {
-	for i := range sources {
-		if sources[i] == s {
-			return i
-		}
-	}
-	return -1
 }
 
 // openAll pins the moment: in one database, or in several of them under the
@@ -103,7 +95,11 @@ func (b *run) openAll(ctx context.Context) error {
 		return b.open(ctx, apart)
 	}
 	err := b.open(ctx, apart)
-	b.man.Moment = newest(apart)
+	alone := slices.DeleteFunc(slices.Clone(apart), func(s *source) bool { return s.db.Mechanism != plan.Alone })
+	if len(alone) == 0 {
+		alone = apart
+	}
+	b.man.Moment = newest(alone)
 	return err
 }
 

@@ -100,6 +100,7 @@ const (
 
 // Table is a table in the backup.
 type Table struct {
+	ID         string             `json:"id"` // namespace.table
 	Storage    string             `json:"storage"`
 	Kind       Kind               `json:"kind"`
 	Definition archive.Definition `json:"definition"`
@@ -133,11 +134,12 @@ type Totals struct {
 	Size   int64 `json:"stored_bytes"`
 }
 
-// Sum sets the totals.
+// Sum sets the ids of the tables, and the totals.
 func (m *Manifest) Sum() {
 	m.Totals = Totals{Tables: len(m.Tables)}
 	for i := range m.Tables {
 		t := &m.Tables[i]
+		t.ID = t.Name().String()
 		t.Rows, t.Raw, t.Size = 0, 0, 0
 		for _, f := range t.Files {
 			t.Rows, t.Raw, t.Size = t.Rows+f.Rows, t.Raw+f.Raw, t.Size+f.Size
@@ -200,8 +202,8 @@ func (m *Manifest) check() error {
 	sums.Tables = slices.Clone(m.Tables)
 	sums.Sum()
 	for i, t := range sums.Tables {
-		if u := m.Tables[i]; t.Rows != u.Rows || t.Raw != u.Raw || t.Size != u.Size {
-			return model.Errorf(model.ErrDamaged, "the manifest's numbers for %s are not the sums of its files", t.Name())
+		if u := m.Tables[i]; t.ID != u.ID || t.Rows != u.Rows || t.Raw != u.Raw || t.Size != u.Size {
+			return model.Errorf(model.ErrDamaged, "the manifest's id or numbers of %s are not those of its definition and its files", t.Name())
 		}
 	}
 	if sums.Totals != m.Totals {

@@ -132,7 +132,7 @@ func (p *Plan) add(l *look) {
 		return
 	}
 	for _, f := range in.Findings {
-		p.Findings = append(p.Findings, Finding{name, f})
+		p.found(name, f)
 	}
 	var d *Database
 	if i := slices.IndexFunc(p.Databases, func(d *Database) bool { return in.Identity != "" && d.Identity == in.Identity }); i >= 0 {

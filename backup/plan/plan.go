@@ -77,6 +77,7 @@ type Coordinator struct {
 
 // Finding is a finding with the storage that it is about; "" = the whole.
 type Finding struct {
+	ID      string `json:"id"` // code and subject
 	Storage string `json:"storage,omitempty"`
 	storage.Finding
 }
@@ -167,7 +168,11 @@ func Make(ctx context.Context, set *multi.Set, opts Options) (*Plan, error) {
 
 // find adds a finding.
 func (p *Plan) find(store string, severity storage.Severity, code, subject, text, fix string) {
-	p.Findings = append(p.Findings, Finding{store, storage.Finding{Code: code, Severity: severity, Subject: subject, Text: text, Fix: fix}})
+	p.found(store, storage.Finding{Code: code, Severity: severity, Subject: subject, Text: text, Fix: fix})
+}
+
+func (p *Plan) found(store string, f storage.Finding) {
+	p.Findings = append(p.Findings, Finding{strings.TrimSuffix(f.Code+":"+f.Subject, ":"), store, f})
 }
 
 // findError adds a blocker that an error tells of.
