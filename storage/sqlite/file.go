@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // file is what all Storages of this process on one database file share: their
@@ -14,6 +15,7 @@ import (
 type file struct {
 	identity string // of the file, whatever its path
 	turn     chan struct{}
+	commits  atomic.Uint64 // by writers of this process
 	refs     int
 }
 

@@ -84,7 +84,7 @@ func (w *writer) gather() *request {
 
 // serve applies a group and answers all its requests.
 func (w *writer) serve(group []*request) {
-	w.polite.before()
+	w.polite.before(w.s.set.path)
 	group = w.open(group)
 	if len(group) == 0 {
 		return
@@ -104,6 +104,7 @@ func (w *writer) serve(group []*request) {
 func (w *writer) open(group []*request) []*request {
 	wait := newBackoff(time.Hour) // the requests set the end
 	var cause error = errTurn
+	var tried time.Time // since when another process has had the lock
 	for turn := false; ; {
 		if !turn {
 			select {
@@ -114,7 +115,10 @@ func (w *writer) open(group []*request) []*request {
 		}
 		if turn {
 			if cause = w.c.Exec("BEGIN IMMEDIATE"); cause == nil {
-				w.polite.begun(w.c)
+				if !tried.IsZero() {
+					w.polite.got(tried)
+				}
+				w.polite.begun(w.c, w.s.file)
 				return w.take(group)
 			}
 		}
@@ -129,6 +133,9 @@ func (w *writer) open(group []*request) []*request {
 				w.s.file.give()
 			}
 			return nil
+		}
+		if turn && tried.IsZero() {
+			tried = now
 		}
 		w.pause(wait, turn)
 		turn = turn || wait.got
@@ -255,6 +262,7 @@ func (w *writer) commit() error {
 		err := w.end(w.c)
 		if err == nil {
 			w.stats.commits.Add(1)
+			w.polite.committed(w.s.file)
 			return nil
 		}
 		if capi.IsBusy(err) && w.c.InTransaction() {
