@@ -73,7 +73,12 @@ func sessionsOf(rows [][]string) []storage.Session {
 	return out
 }
 
+// oneLine shows a statement, but not one that may hold a password.
 func oneLine(q string) string {
+	if low := strings.ToLower(q); strings.Contains(low, "identified") || strings.Contains(low, "password") {
+		word, _, _ := strings.Cut(strings.TrimSpace(q), " ")
+		return word + " … (hidden)"
+	}
 	rs := []rune(strings.Join(strings.Fields(q), " "))
 	return string(rs[:min(len(rs), maxQueryLength)])
 }

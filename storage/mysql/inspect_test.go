@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -119,9 +120,20 @@ func TestSessionsOfOthersAreListedAndEnded(t *testing.T) {
 	defer f.Release(ctx)
 	user, password := server.User(t)
 	server.DB().SetMaxIdleConns(0) // the test's own sessions
-	if list, err := s.Sessions(ctx); err != nil || len(list) != 0 {
-		t.Fatalf("%+v %v", list, err)
+	none := func() {
+		t.Helper()
+		for try := 0; ; try++ { // a session that was closed takes the server a moment
+			list, err := s.Sessions(ctx)
+			if err == nil && len(list) == 0 {
+				return
+			}
+			if err != nil || try == 1000 {
+				t.Fatalf("%+v %v", list, err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
+	none()
 	other := server.Session(t, user, password)
 	list, err := s.Sessions(ctx)
 	if err != nil || len(list) != 1 || list[0].User != user {
@@ -133,9 +145,7 @@ func TestSessionsOfOthersAreListedAndEnded(t *testing.T) {
 	if err := other.PingContext(ctx); err == nil {
 		t.Error("the session is still there")
 	}
-	if list, err := s.Sessions(ctx); err != nil || len(list) != 0 {
-		t.Fatalf("%+v %v", list, err)
-	}
+	none()
 	if err := f.Alive(ctx); err != nil {
 		t.Errorf("a session of our own was ended: %v", err)
 	}
@@ -155,5 +165,16 @@ func TestServersWhoseLocksDoNotHoldAllWritesAreKnown(t *testing.T) {
 		if reason := noSolePrimary(vars); reason != "" {
 			t.Errorf("%v: %q", vars, reason)
 		}
+	}
+}
+
+func TestStatementsWithPasswordsAreNotShown(t *testing.T) {
+	for _, q := range []string{"CREATE USER 'u' IDENTIFIED BY 'sesame'", "SET PASSWORD = 'sesame'", "change master to master_password='sesame'"} {
+		if got := oneLine(q); strings.Contains(got, "sesame") {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := oneLine("UPDATE  t\n SET v=1"); got != "UPDATE t SET v=1" {
+		t.Errorf("%q", got)
 	}
 }

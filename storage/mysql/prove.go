@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	probeTime    = 40 * time.Millisecond // how long an insert must have been blocked
+	probeTime    = time.Second // within which an insert must be seen waiting
 	probesAtOnce = 8
 	probeText    = "stillpoint fence probe"
 )
@@ -32,31 +32,34 @@ func (s *Store) ProveFence(ctx context.Context, opts storage.FenceOptions) error
 		}
 		tables[i] = t
 	}
-	probes := make([]*session, min(len(tables), probesAtOnce))
-	for i := range probes {
-		ses, err := s.openAlone(ctx, readCommitted)
-		if err != nil {
-			return err
+	probers := make([]*prober, min(len(tables), probesAtOnce))
+	for i := range probers { // the logins come before the lock
+		p := &prober{store: s}
+		defer p.close()
+		for _, ses := range []**session{&p.writer, &p.watcher} {
+			var err error
+			if *ses, err = s.openAlone(ctx, readCommitted); err != nil {
+				return err
+			}
 		}
-		defer ses.close()
-		probes[i] = ses
+		probers[i] = p
 	}
 	f, err := s.Fence(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Release(ctx) }()
-	free := make(chan *session, len(probes))
-	for _, p := range probes {
+	free := make(chan *prober, len(probers))
+	for _, p := range probers {
 		free <- p
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(len(probes))
+	group.SetLimit(len(probers))
 	for _, t := range tables {
 		group.Go(func() error {
-			ses := <-free
-			defer func() { free <- ses }()
-			return s.probe(gctx, ses, t)
+			p := <-free
+			defer func() { free <- p }()
+			return p.probe(gctx, t)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -65,58 +68,64 @@ func (s *Store) ProveFence(ctx context.Context, opts storage.FenceOptions) error
 	return f.Alive(ctx)
 }
 
-// probe tries an insert and must find it waiting.
-func (s *Store) probe(ctx context.Context, ses *session, t *model.Table) error {
-	m := storage.Mutation{Kind: storage.Put, Table: t, Key: probeKey(t), Guard: storage.Guard{Kind: storage.NotExists}}
-	st := s.builder.Mutation(&m)
-	insert := string(appendFilled(nil, st.SQL, st.AppendArgs(nil, &m)))
-	// It must give up by itself should nobody take it back.
-	done := make(chan error, 1)
-	go func() {
-		done <- ses.execText(ctx, "SET SESSION lock_wait_timeout=5; START TRANSACTION; "+insert)
-	}()
-	var err error
-	blocked := false
-	select {
-	case err = <-done:
-		_ = ses.execText(context.WithoutCancel(ctx), "ROLLBACK")
-	case <-time.After(probeTime):
-		blocked, err = s.takeBack(ctx, ses, done)
-	}
-	if blocked {
-		return err
-	}
-	if err != nil && errorNumber(err) == 0 {
-		return s.wrap("prove the fence of", err)
-	}
-	return &model.Error{Class: model.ErrRefused, Op: "prove the fence of", Subject: fmt.Sprintf("storage %q", s.cfg.Name), Err: err,
-		Detail: fmt.Sprintf("a second session wrote to %s while the tables were locked, so that this server's lock is no fence", t.Name())}
+// prober is a session that tries to write, and one that looks what became of it.
+type prober struct {
+	store           *Store
+	writer, watcher *session
 }
 
-// takeBack interrupts a blocked insert and tells whether it was waiting for the
-// lock of the table.
-func (s *Store) takeBack(ctx context.Context, ses *session, done <-chan error) (blocked bool, err error) {
-	other, err := s.openAlone(ctx, readCommitted)
-	if err != nil {
-		<-done
-		return true, err
+func (p *prober) close() {
+	for _, ses := range []*session{p.writer, p.watcher} {
+		if ses != nil {
+			ses.close()
+		}
 	}
-	defer other.close()
-	rows, err := other.strings(ctx, fmt.Sprintf("SELECT COALESCE(STATE,'') FROM information_schema.processlist WHERE ID=%d", ses.id))
-	if err == nil && len(rows) == 1 && strings.Contains(strings.ToLower(rows[0][0]), "metadata lock") {
-		blocked = true
+}
+
+// probe tries an insert and must find it waiting for the lock of the table. It
+// looks again and again, so that writers are held no longer than it takes.
+func (p *prober) probe(ctx context.Context, t *model.Table) error {
+	m := storage.Mutation{Kind: storage.Put, Table: t, Key: probeKey(t), Guard: storage.Guard{Kind: storage.NotExists}}
+	st := p.store.builder.Mutation(&m)
+	insert := string(appendFilled(nil, st.SQL, st.AppendArgs(nil, &m)))
+	done := make(chan error, 1)
+	go func() {
+		// It must give up by itself should nobody take it back.
+		done <- p.writer.execText(ctx, "SET SESSION lock_wait_timeout=5; START TRANSACTION; "+insert)
+	}()
+	defer func() {
+		if !p.writer.lost() {
+			_ = p.writer.execText(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	for begin := time.Now(); time.Since(begin) < probeTime; {
+		select {
+		case err := <-done:
+			return p.wentPast(t, err)
+		case <-time.After(time.Millisecond):
+		}
+		rows, err := p.watcher.strings(ctx, fmt.Sprintf("SELECT COALESCE(STATE,'') FROM information_schema.processlist WHERE ID=%d", p.writer.id))
+		if err != nil {
+			<-done
+			return p.store.wrap("prove the fence of", err)
+		}
+		if len(rows) == 1 && strings.Contains(strings.ToLower(rows[0][0]), "metadata lock") {
+			err := p.watcher.execText(ctx, fmt.Sprintf("KILL QUERY %d", p.writer.id))
+			<-done
+			return p.store.wrap("prove the fence of", err)
+		}
 	}
-	if err == nil {
-		err = other.execText(ctx, fmt.Sprintf("KILL QUERY %d", ses.id))
+	err := p.watcher.execText(ctx, fmt.Sprintf("KILL QUERY %d", p.writer.id))
+	return p.wentPast(t, errors.Join(err, <-done))
+}
+
+// wentPast says that an insert was not seen waiting.
+func (p *prober) wentPast(t *model.Table, err error) error {
+	if err != nil && errorNumber(err) == 0 {
+		return p.store.wrap("prove the fence of", err)
 	}
-	answer := <-done
-	if !ses.lost() {
-		_ = ses.execText(context.WithoutCancel(ctx), "ROLLBACK")
-	}
-	if blocked {
-		return true, s.wrap("prove the fence of", err)
-	}
-	return false, errors.Join(err, answer)
+	return &model.Error{Class: model.ErrRefused, Op: "prove the fence of", Subject: fmt.Sprintf("storage %q", p.store.cfg.Name), Err: err,
+		Detail: fmt.Sprintf("a second session wrote to %s while the tables were locked, so that this server's lock is no fence", t.Name())}
 }
 
 // probeKey is a key that nobody uses.
