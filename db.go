@@ -160,7 +160,7 @@ func (db *DB) Recover(ctx context.Context) (txn.RecoverReport, error) {
 // CreateTables creates what is missing of the tables, their namespaces and the
 // Coordinator's table; a second run changes nothing. Nothing is created if any
 // of them would be refused: ErrBadArgument for what the database cannot hold,
-// model.ErrRefused for a table that is there with another definition.
+// ErrRefused for a table that is there with another definition.
 func (db *DB) CreateTables(ctx context.Context, defs ...TableDef) error {
 	var s schema.Schema
 	for _, d := range defs {

@@ -18,6 +18,8 @@ var (
 	ErrNotFound = model.ErrNotFound
 	// ErrExists: the table is there already.
 	ErrExists = model.ErrExists
+	// ErrRefused: a check before the first change found a reason not to begin.
+	ErrRefused = model.ErrRefused
 	// ErrUnavailable: a database cannot be reached or refuses to work.
 	ErrUnavailable = model.ErrUnavailable
 )

@@ -44,9 +44,3 @@ func (p *plainTables) get(ctx context.Context, admin storage.Admin, name model.T
 	p.byRef[name] = plainTable{t, time.Now()}
 	return t, nil
 }
-
-func (p *plainTables) forget(name model.TableName) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.byRef, name)
-}

@@ -203,9 +203,13 @@ func (b *Bank) Move(ctx context.Context, rng *rand.Rand, move string) error {
 	if to >= from {
 		to++
 	}
-	amount := 1 + rng.Int64N(10)
-	src, dst := b.branches[from/b.accounts], b.branches[to/b.accounts]
-	srcID, dstID := int64(from%b.accounts), int64(to%b.accounts)
+	return b.Transfer(ctx, from/b.accounts, int64(from%b.accounts), to/b.accounts, int64(to%b.accounts), 1+rng.Int64N(10), move)
+}
+
+// Transfer moves an amount between two accounts of branches given by number,
+// under an id that must be new.
+func (b *Bank) Transfer(ctx context.Context, fromBranch int, srcID int64, toBranch int, dstID, amount int64, move string) error {
+	src, dst := b.branches[fromBranch], b.branches[toBranch]
 	return b.db.Transact(ctx, func(tx *stillpoint.Tx) error {
 		var a, c Account
 		if err := tx.GetAll(src.accounts.Into(&a, srcID), dst.accounts.Into(&c, dstID)); err != nil {
