@@ -146,6 +146,16 @@ func (db *DB) State(ctx context.Context, txID string) (State, error) {
 	return dec.State, err
 }
 
+// Flush waits until the records of all transactions that this DB has committed
+// are settled, as far as they can be. Nobody has to wait for that: who reads
+// them before sees the same.
+func (db *DB) Flush(ctx context.Context) error {
+	if m := db.txns.Load(); m != nil {
+		return m.Flush(ctx)
+	}
+	return nil
+}
+
 // Recover settles, now, what transactions of dead processes have left in doubt,
 // instead of leaving it to whoever meets it. Records of transactions that may
 // still be alive are left alone.
