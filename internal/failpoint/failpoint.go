@@ -1,5 +1,5 @@
 // Package failpoint marks the steps of long work (backup, restore, commit) so
-// that a test can kill the process at each of them. A step is a call
+// that a test can kill or freeze the process at each of them. A step is a call
 //
 //	failpoint.Here("backup.fence.released")
 //

@@ -18,10 +18,25 @@ const Enabled = true
 // a step, or step:n for the n-th time that it is reached.
 const EnvKill = "STILLPOINT_KILL_AT"
 
-var (
-	killAt, killNth = parse(os.Getenv(EnvKill))
-	reached         atomic.Int64
-)
+// EnvStop is like EnvKill, but the process freezes itself with SIGSTOP and goes
+// on from there when somebody sends it SIGCONT.
+const EnvStop = "STILLPOINT_STOP_AT"
+
+// point is an armed step.
+type point struct {
+	name    string
+	nth     int64
+	signal  syscall.Signal
+	verb    string
+	reached atomic.Int64
+}
+
+var armed = []*point{arm(EnvKill, syscall.SIGKILL, "killed"), arm(EnvStop, syscall.SIGSTOP, "stopped")}
+
+func arm(env string, signal syscall.Signal, verb string) *point {
+	name, nth := parse(os.Getenv(env))
+	return &point{name: name, nth: nth, signal: signal, verb: verb}
+}
 
 func parse(s string) (string, int64) {
 	name, n, ok := strings.Cut(s, ":")
@@ -33,13 +48,17 @@ func parse(s string) (string, int64) {
 	return name, 1
 }
 
-// Here marks a step: the process kills itself with SIGKILL when it is armed for
-// this one.
+// Here marks a step: the process sends itself the signal that is armed for this
+// one.
 func Here(name string) {
-	if name != killAt || reached.Add(1) != killNth {
-		return
+	for _, p := range armed {
+		if name != p.name || p.reached.Add(1) != p.nth {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "failpoint:", p.verb, "at", name)
+		_ = syscall.Kill(os.Getpid(), p.signal)
+		if p.signal == syscall.SIGKILL {
+			select {}
+		}
 	}
-	fmt.Fprintln(os.Stderr, "failpoint: killed at", name)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
 }
