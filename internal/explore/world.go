@@ -140,7 +140,8 @@ type Result struct {
 }
 
 // Run runs the schedule of a seed. It must be called inside a bubble of
-// testing/synctest. trace, if not nil, is told of every step.
+// testing/synctest. trace, if not nil, is told of every step, by
+// several goroutines.
 func Run(ctx context.Context, seed uint64, trace func(format string, args ...any)) (res Result) {
 	rng := rand.New(rand.NewPCG(seed, 0xb0bb1e))
 	w := &world{shape: draw(rng), oracle: newOracle(), seen: Sightings{}}
