@@ -105,6 +105,23 @@ func TestDamagedJournalIsSaidToBeOne(t *testing.T) {
 	}
 }
 
+func TestJournalWithAStepThatCannotBeRightIsDamaged(t *testing.T) {
+	w := newWorld(t, bank(t))
+	path := filepath.Join(t.TempDir(), "journal")
+	w.opts.Journal = restore.InFile(path)
+	w.trouble.failAt = 25
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) {
+		t.Fatal(err)
+	}
+	w.trouble.failAt = 0
+	data, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(data), `"bank.accounts"`, `"bank.acounts"`)), 0o600))
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrDamaged) || !strings.Contains(err.Error(), "bank.acounts") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestJournalInAFileIsFoundAgain(t *testing.T) {
 	w := newWorld(t, bank(t))
 	w.opts.Journal = restore.InFile(filepath.Join(t.TempDir(), "journal"))

@@ -114,7 +114,7 @@ func TestRestoreKilledAtEveryStepGoesOn(t *testing.T) {
 				continue
 			}
 			t.Run(step+nth, func(t *testing.T) {
-				task := childTask{Repo: r, Backup: backup, Folder: t.TempDir(), Scratch: t.TempDir(), Journal: filepath.Join(t.TempDir(), "journal")}
+				task := childTask{Repo: r, Backup: backup, Folder: t.TempDir(), Scratch: t.TempDir()}
 				fillSQLite(t, task.Folder)
 				killed := child(t, task, step+nth)
 				if !killed && nth == "" {

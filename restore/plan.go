@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -92,6 +93,48 @@ func (p *Plan) Err() error {
 			}
 			return &model.Error{Class: model.ErrRefused, Detail: f.Text, Hint: hint}
 		}
+	}
+	return nil
+}
+
+// rename gives the targets the names that they have by places now: the same
+// databases may be configured under other ones. It is false if they are not the
+// same.
+func (p *Plan) rename(places []Place) bool {
+	now := map[string]string{}
+	for _, old := range p.Places {
+		i := slices.IndexFunc(places, func(n Place) bool { return n.ID == old.ID && n.Identity == old.Identity })
+		if i < 0 {
+			return false
+		}
+		now[old.Storage] = places[i].Storage
+	}
+	for i, s := range p.Steps {
+		name, ok := now[s.Storage]
+		if !ok && s.Storage != "" {
+			return false
+		}
+		p.Steps[i].Storage = name
+	}
+	p.Places = places
+	return true
+}
+
+// fits checks a plan that was read from a journal against the backup: class
+// model.ErrDamaged if it cannot be a plan for it.
+func (p *Plan) fits(b Backup) error {
+	tables := map[string]bool{}
+	for _, t := range b.Tables() {
+		tables[t.Table.Name().String()] = true
+	}
+	seen := map[string]bool{}
+	for _, s := range p.Steps {
+		needsTable := s.Kind == WithdrawCoordinator || s.Kind == Clear || s.Kind == Create || s.Kind == Load || s.Kind == LoadCoordinator
+		needsStorage := needsTable || s.Kind == EndSessions || s.Kind == Mark || s.Kind == Unmark
+		if seen[s.ID] || needsTable && !tables[s.Table] || needsStorage && s.Storage == "" {
+			return model.Errorf(model.ErrDamaged, "the journal of the restore has a step %q (%s %s) that cannot be right", s.ID, s.Kind, s.Table)
+		}
+		seen[s.ID] = true
 	}
 	return nil
 }

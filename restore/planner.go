@@ -35,7 +35,7 @@ func Make(ctx context.Context, opts Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := underWay(ctx, opts, journalName(p.plan.Places), p.byName())
+	j, err := underWay(ctx, opts, journalName(p.plan.Places), p)
 	if err != nil {
 		return nil, err
 	}

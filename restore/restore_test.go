@@ -337,3 +337,40 @@ func TestAnotherBackupMayBeRestoredOverAHalfRestoredOne(t *testing.T) {
 	must(t, err)
 	w.whole()
 }
+
+func TestRestoreGoesOnUnderOtherNamesOfTheSameDatabases(t *testing.T) {
+	runs := 0
+	for n := 20; ; n++ { // at the earliest when the marks are there
+		w := newWorld(t, bank(t))
+		w.opts.Workers = 1
+		w.trouble.failAt = n
+		_, err := restore.Run(t.Context(), w.opts)
+		if err == nil {
+			break
+		}
+		runs++
+		w.trouble.failAt = 0
+		w.opts.Target.Into = map[string]string{}
+		for i, old := range []string{"pg", "my"} {
+			w.opts.Target.Storages[i] = renamed{w.targets[old], "new-" + old}
+			w.opts.Target.Into[old] = "new-" + old
+		}
+		rep, err := restore.Run(t.Context(), w.opts)
+		must(t, err)
+		if !rep.Resumed {
+			t.Errorf("call %d: the second run began anew", n)
+		}
+		w.whole()
+	}
+	if runs < 10 {
+		t.Errorf("only %d calls failed", runs)
+	}
+}
+
+// renamed is a target under another name.
+type renamed struct {
+	*target
+	name string
+}
+
+func (r renamed) Name() string { return r.name }

@@ -106,7 +106,7 @@ func (x *executor) prepare(ctx context.Context) error {
 		x.tables[bt.Table.Name().String()] = bt
 	}
 	name := journalName(p.plan.Places)
-	if x.journal, err = underWay(ctx, x.opts, name, x.byName); err != nil {
+	if x.journal, err = underWay(ctx, x.opts, name, p); err != nil {
 		return err
 	}
 	if x.journal != nil {
@@ -135,14 +135,21 @@ func (x *executor) prepare(ctx context.Context) error {
 // underWay returns the journal of a restore of this backup into these databases
 // that has begun to change them and has not finished; nil if there is none. Its
 // plan's Done is set.
-func underWay(ctx context.Context, opts Options, name string, targets map[string]powers) (*journal, error) {
+func underWay(ctx context.Context, opts Options, name string, p *planner) (*journal, error) {
 	j, err := loadJournal(ctx, opts.Journal, name)
 	if j == nil || err != nil {
 		return nil, err
 	}
+	targets := p.byName()
 	if j.Plan.Backup != opts.Backup.ID() {
 		return nil, &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("the journal is that of a restore of backup %s, not %s", j.Plan.Backup, opts.Backup.ID()),
 			Hint: "Finish that one first, or give another --journal. Nothing was changed"}
+	}
+	if !j.Plan.rename(p.plan.Places) {
+		return nil, nil // other databases
+	}
+	if err := j.Plan.fits(opts.Backup); err != nil {
+		return nil, err
 	}
 	checked := false
 	for _, s := range j.Plan.Steps {
@@ -170,9 +177,6 @@ func underWay(ctx context.Context, opts Options, name string, targets map[string
 }
 
 func hasMark(ctx context.Context, t powers, restore string) (bool, error) {
-	if t.Storage == nil {
-		return false, nil
-	}
 	marks, err := t.marks(ctx)
 	for _, m := range marks {
 		if m.Restore == restore {
