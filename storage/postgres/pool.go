@@ -181,7 +181,9 @@ func (p *pool) close() {
 }
 
 // quiet tells whether an idle connection is as it should be: open, and nothing
-// to read. The server says something unasked when it is about to end.
+// to read. The server says something unasked when it is about to end. It must not
+// wait for whoever reads already: after a slow write the driver leaves a reader of
+// its own on the connection.
 func quiet(c net.Conn) bool {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -195,11 +197,10 @@ func quiet(c net.Conn) bool {
 		return false
 	}
 	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		quiet = e == syscall.EAGAIN || e == syscall.EWOULDBLOCK
-		return true
 	})
 	return err == nil && quiet
 }
