@@ -3,6 +3,7 @@
 package drills
 
 import (
+	"database/sql"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/stillpoint-db/stillpoint"
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
@@ -36,7 +40,8 @@ type place struct {
 	engine     string
 	properties map[string]string // without "scalar.db."
 	wipe       func(t testing.TB)
-	file       string // of SQLite
+	file       string                     // of SQLite
+	sessions   func(t *testing.T) *sql.DB // for a stranger to the product; no session stays when it is idle
 }
 
 // world is a set of databases that programs and backups share.
@@ -72,7 +77,20 @@ func postgresOf(t *testing.T, s *testenv.PostgresServer, db string) place {
 		for _, schema := range owned {
 			s.Exec(t, db, "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
 		}
+	}, sessions: func(t *testing.T) *sql.DB {
+		return strangers(t, "pgx", "postgres://"+s.User+":"+s.Password+"@"+s.Addr()+"/"+db)
 	}}
+}
+
+func strangers(t *testing.T, driver, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxIdleConns(-1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // owned are the schemas (on MariaDB, databases) that the drills make.
@@ -90,7 +108,9 @@ func mariadbPlace(t *testing.T) place {
 	t.Cleanup(func() { wipe(t) })
 	return place{engine: "MariaDB", properties: map[string]string{
 		"storage": "jdbc", "contact_points": s.URL(), "username": testenv.MariaDBUser, "password": testenv.MariaDBPassword,
-	}, wipe: wipe}
+	}, wipe: wipe, sessions: func(t *testing.T) *sql.DB {
+		return strangers(t, "mysql", testenv.MariaDBUser+":"+testenv.MariaDBPassword+"@tcp("+s.Addr()+")/")
+	}}
 }
 
 // alone is a world of one database.
