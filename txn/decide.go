@@ -12,11 +12,8 @@ import (
 
 // verdict is how the deciding call ended.
 type verdict struct {
-	decision record.Decision // Committed, Aborted, or 0: not decided by it
-	// late tells, of an undecided one, that a lost attempt may still arrive, so
-	// that the abort must be written down.
-	late bool
-	err  error // why it is not committed; nil if it is
+	decision record.Decision // Committed, Aborted, or 0: not decided by it, and never to be
+	err      error           // why it is not committed; nil if it is
 }
 
 // decide sends the call with the COMMITTED row in it, whose place in the batch is
@@ -44,7 +41,10 @@ func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, 
 		case storage.Applied:
 			return verdict{decision: record.Decision{State: record.Committed, At: now}}
 		case storage.Refused:
-			return verdict{err: tx.notWritten("commit", entries, err), late: lost}
+			if lost {
+				return tx.forceDecision(ctx, err, tx.notWritten("commit", entries, err), now)
+			}
+			return verdict{err: tx.notWritten("commit", entries, err)}
 		case storage.ConditionFailed:
 			if failedAt(err) != at && !lost {
 				return verdict{err: tx.notWritten("commit", entries, err)}
@@ -62,7 +62,7 @@ func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, 
 		}
 		if i+1 == attempts || ctx.Err() != nil || tx.m.opts.Sleep(ctx, pause(i)) != nil {
 			if lost {
-				return tx.forceDecision(ctx, err, now)
+				return tx.forceDecision(ctx, err, nil, now)
 			}
 			return verdict{err: tx.notWritten("commit", entries, err)}
 		}
@@ -90,8 +90,10 @@ func (tx *Tx) metRow(ctx context.Context, cause error, entries []*entry, lost, r
 			return verdict{decision: record.Decision{State: record.Committed, At: now}}, true
 		}
 		return verdict{decision: d, err: tx.conflict("commit", "another transaction has aborted it, because it was silent for too long", nil)}, true
+	case refused && lost:
+		return tx.forceDecision(ctx, cause, tx.notWritten("commit", entries, cause), now), true
 	case refused:
-		return verdict{err: tx.notWritten("commit", entries, cause), late: lost}, true
+		return verdict{err: tx.notWritten("commit", entries, cause)}, true
 	}
 	return verdict{}, false
 }
@@ -99,8 +101,9 @@ func (tx *Tx) metRow(ctx context.Context, cause error, entries []*entry, lost, r
 // forceDecision ends the uncertainty about a call whose answers were lost, by
 // deciding for an abort unless the call has been applied: a late arrival of it
 // then finds the transaction decided. Only where that gets no answer either is
-// the outcome unknown.
-func (tx *Tx) forceDecision(ctx context.Context, cause error, now int64) verdict {
+// the outcome unknown. reason, if not nil, is why it was going to fail anyway: a
+// lost attempt that arrives between that finding and the abort commits it still.
+func (tx *Tx) forceDecision(ctx context.Context, cause, reason error, now int64) verdict {
 	ctx, cancel := tx.detached(ctx)
 	defer cancel()
 	failpoint.Here("txn.decide.force")
@@ -108,6 +111,8 @@ func (tx *Tx) forceDecision(ctx context.Context, cause error, now int64) verdict
 	switch {
 	case err == nil && d.State == record.Committed && d.At == now:
 		return verdict{decision: d}
+	case err == nil && d.State == record.Aborted && reason != nil:
+		return verdict{decision: d, err: reason}
 	case err == nil && d.State == record.Aborted:
 		return verdict{decision: d, err: tx.failed("commit", model.ErrUnavailable, "a database did not answer, and the transaction is aborted: "+cause.Error(), nil)}
 	}

@@ -260,3 +260,58 @@ func TestALostDecisionIsDecidedForAbort(t *testing.T) {
 		t.Errorf("balances %d and %d, state %q", a, b, w.state(tx.ID()))
 	}
 }
+
+// TestALostDecisionThatArrivesWhileItIsGivenUpIsACommit lets the deciding call
+// get lost, its repetition be refused or find a record changed, and the lost one
+// arrive just before the abort is written down: it has decided, and Commit must
+// say so.
+func TestALostDecisionThatArrivesWhileItIsGivenUpIsACommit(t *testing.T) {
+	again := map[string]error{
+		"refused":    model.Errorf(model.ErrBadArgument, "no"),
+		"in the way": &storage.ConditionError{Index: 0, Mutation: storage.Mutation{Table: physical(accountsName), Key: put(accountsName, 1, 0).Key, Guard: storage.Guard{Kind: storage.NotExists}}},
+	}
+	for _, silent := range []bool{false, true} { // the abort is not answered either
+		for name, second := range again {
+			w := newWorld(t, worldOptions{two: true})
+			c := w.open()
+			c.fill(2, accountsName, vaultName)
+			var late func() error
+			arrived := false
+			c.onMutate(func(b storage.Batch, next func() error) error {
+				switch {
+				case commits(b) && late == nil:
+					late = next
+					return storage.UnknownError("a", errStop)
+				case commits(b):
+					return second
+				case touches(b, stateName):
+					if !arrived {
+						arrived = true
+						w.must(late())
+					}
+					if silent {
+						return storage.UnavailableError("a", errStop)
+					}
+				}
+				return next()
+			})
+			c.onGet(func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error) {
+				if silent && late != nil && name == "refused" && gets[0].Table.Name() == stateName {
+					return nil, storage.UnavailableError("a", errStop)
+				}
+				return next()
+			})
+			tx := c.begin()
+			err := c.transfer(tx, accountsName, vaultName)
+			c.onMutate(nil)
+			c.onGet(nil)
+			if silent != errors.Is(err, model.ErrUnknownOutcome) || !silent && err != nil {
+				t.Errorf("%s, silent %v: %v", name, silent, err)
+			}
+			w.must(c.Flush(ctx))
+			if a, b := c.balanceOf(accountsName, 1), c.balanceOf(vaultName, 2); a != 90 || b != 110 || w.state(tx.ID()) != "3" {
+				t.Errorf("%s, silent %v: balances %d and %d, state %q", name, silent, a, b, w.state(tx.ID()))
+			}
+		}
+	}
+}

@@ -41,7 +41,7 @@ func (tx *Tx) commitFused(ctx context.Context, groups []*group, last *group, che
 	prepared := without(groups, last)
 	preparedAt := tx.m.opts.Now().UnixMilli()
 	if err := tx.prepare(ctx, prepared, preparedAt); err != nil {
-		return tx.abort(ctx, prepared, false, err)
+		return tx.abort(ctx, prepared, err)
 	}
 	now := max(tx.m.opts.Now().UnixMilli(), preparedAt)
 	if mutant.On("txn.commit-before-coordinator") {
@@ -66,7 +66,7 @@ func (tx *Tx) carryOut(ctx context.Context, v verdict, prepared []*group) error 
 		tx.settleRecords(ctx, prepared, v.decision)
 		return v.err
 	}
-	return tx.abort(ctx, prepared, v.late, v.err)
+	return tx.abort(ctx, prepared, v.err)
 }
 
 func without(groups []*group, one *group) []*group {

@@ -52,14 +52,14 @@ func (tx *Tx) detached(ctx context.Context) (context.Context, context.CancelFunc
 // be in the database, nothing has to be done. Otherwise the decision is written
 // first, because a write whose answer was lost may still arrive; then the
 // records are taken back. It returns the reason.
-func (tx *Tx) abort(ctx context.Context, groups []*group, fenced bool, reason error) error {
+func (tx *Tx) abort(ctx context.Context, groups []*group, reason error) error {
 	var touched []*group
 	for _, g := range groups {
 		if g.outcome == storage.Applied || g.outcome == storage.Unknown && g.err != nil {
 			touched = append(touched, g)
 		}
 	}
-	if len(touched) == 0 && !fenced {
+	if len(touched) == 0 {
 		return reason
 	}
 	ctx, cancel := tx.detached(ctx)

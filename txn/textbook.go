@@ -15,11 +15,11 @@ func (tx *Tx) commitTextbook(ctx context.Context, groups []*group) error {
 	tx.path = "textbook"
 	preparedAt := tx.m.opts.Now().UnixMilli()
 	if err := tx.prepare(ctx, groups, preparedAt); err != nil {
-		return tx.abort(ctx, groups, false, err)
+		return tx.abort(ctx, groups, err)
 	}
 	if tx.mustValidate() {
 		if err := tx.validate(ctx); err != nil {
-			return tx.abort(ctx, groups, false, err)
+			return tx.abort(ctx, groups, err)
 		}
 	}
 	now := max(tx.m.opts.Now().UnixMilli(), preparedAt)
