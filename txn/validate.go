@@ -34,20 +34,39 @@ func (tx *Tx) validate(ctx context.Context) error {
 		return nil
 	}
 	failpoint.Here("txn.validate")
-	var keys []fetched
+	var absent, present []fetched
 	for _, e := range tx.entries.list {
-		if needsValidation(e) {
-			keys = append(keys, fetched{table: e.table, key: e.key, entry: e})
+		if !needsValidation(e) {
+			continue
+		}
+		if f := (fetched{table: e.table, key: e.key, entry: e}); e.base == nil {
+			absent = append(absent, f)
+		} else {
+			present = append(present, f)
 		}
 	}
-	tasks := len(tx.scans)
+	if err := tx.validateAll(ctx, tx.scans, absent); err != nil {
+		return err
+	}
+	return tx.validateAll(ctx, nil, present)
+}
+
+// validateAll validates scans and keys at once.
+//
+// That a record is the same version says that it has been so since it was read.
+// That it is not there says nothing of the kind: it may have come and gone
+// meanwhile, because a deletion leaves no trace. So what may have been absent,
+// which a scan tells too, is looked at first; what is found then was true
+// together with every version that is found unchanged afterwards.
+func (tx *Tx) validateAll(ctx context.Context, scans []*scanned, keys []fetched) error {
+	tasks := len(scans)
 	if len(keys) > 0 {
 		tasks++
 	}
 	errs := make([]error, tasks)
 	tx.m.parallel(tasks, func(i int) {
-		if i < len(tx.scans) {
-			errs[i] = tx.validateScan(ctx, tx.scans[i])
+		if i < len(scans) {
+			errs[i] = tx.validateScan(ctx, scans[i])
 			return
 		}
 		errs[i] = tx.validateKeys(ctx, keys)
