@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/schema"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -45,6 +46,9 @@ func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptio
 		if set, err = multi.New(wrapped, cfg.Routing); err != nil {
 			return nil, err
 		}
+	}
+	if err := marker.Refuse(ctx, "open storage", set.Storages()); err != nil {
+		return nil, err
 	}
 	opts, err := txnOptions(cfg, o)
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/stillpointtest"
+	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 func bank(t testing.TB) (*stillpointtest.DB, *stillpoint.Table[Account]) {
@@ -315,4 +317,15 @@ func TestScansOverAllPartitionsObeyTheConfiguration(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAHalfRestoredDatabaseIsRefused(t *testing.T) {
+	file := t.TempDir() + "/bank.db"
+	st, err := storage.Open(t.Context(), storage.Config{Name: "db", Driver: "sqlite", URL: "jdbc:sqlite:" + file})
+	must(t, err)
+	must(t, st.Admin().CreateNamespace(t.Context(), marker.TableName.Namespace))
+	must(t, st.Admin().CreateTable(t.Context(), marker.Table()))
+	must(t, st.Close())
+	_, err = stillpoint.Open(t.Context(), stillpoint.URL("jdbc:sqlite:"+file))
+	wantClass(t, err, stillpoint.ErrRefused)
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/check/internal/extsort"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 

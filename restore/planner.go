@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 

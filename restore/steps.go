@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 

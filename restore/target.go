@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 

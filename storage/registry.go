@@ -22,7 +22,10 @@ type Config struct {
 	// Properties are the storage's remaining scalar.db.* and stillpoint.*
 	// keys, without the prefix of a multi-storage.
 	Properties map[string]string
-	Logger     *slog.Logger // never nil when a driver sees it
+	// MustExist: an engine that keeps a database in a file must not make it
+	// if it is not there, but fail with model.ErrNotFound.
+	MustExist bool
+	Logger    *slog.Logger // never nil when a driver sees it
 }
 
 // Secret is a string that does not show itself when printed or logged.

@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/restore/marker"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 	"github.com/stillpoint-db/stillpoint/txn/record"

@@ -17,11 +17,24 @@ func (a *app) load() (*config.Config, error) {
 }
 
 // connected runs a function on the opened databases of --config, and closes
-// them.
-func (a *app) connected(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) (err error) {
+// them. They must be there: a file that is missing, or looked for in the wrong
+// folder, is not made in passing.
+func (a *app) connected(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) error {
+	return a.opened(ctx, true, run)
+}
+
+// founding is connected for commands that may make databases.
+func (a *app) founding(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) error {
+	return a.opened(ctx, false, run)
+}
+
+func (a *app) opened(ctx context.Context, mustExist bool, run func(cfg *config.Config, set *multi.Set) error) (err error) {
 	cfg, err := a.load()
 	if err != nil {
 		return err
+	}
+	for i := range cfg.Storages {
+		cfg.Storages[i].MustExist = mustExist
 	}
 	set, err := config.Open(ctx, cfg, a.logger)
 	if err != nil {

@@ -88,6 +88,9 @@ func TestAnInterruptedRunSaysSo(t *testing.T) {
 	if err := os.WriteFile(file, []byte("scalar.db.storage=jdbc\nscalar.db.contact_points=jdbc:sqlite:"+filepath.Join(dir, "x.db")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "x.db"), nil, 0o600); err != nil { // an empty database
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer

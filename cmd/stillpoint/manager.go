@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 	"github.com/stillpoint-db/stillpoint/txn"
 )
@@ -14,6 +15,9 @@ import (
 // --config.
 func (a *app) managed(ctx context.Context, run func(m *txn.Manager, cfg *config.Config, set *multi.Set) error) error {
 	return a.connected(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
+		if err := marker.Refuse(ctx, "open storage", set.Storages()); err != nil {
+			return err
+		}
 		opts, err := cfg.TxnOptions(a.logger)
 		if err != nil {
 			return err

@@ -119,7 +119,7 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 		return usagef("--workers is at least 1")
 	}
 	folder := repo.InFolder(o.repo)
-	return a.connected(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
+	return a.founding(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
 		target := restore.Target{Storages: set.Storages(), Label: filepath.Base(a.configFile), Coordinator: record.CoordinatorName(cfg.Transaction.CoordinatorNamespace),
 			Route: func(n model.TableName) string { return set.Route(n).Name() }}
 		closing, err := a.into(ctx, o, &target)

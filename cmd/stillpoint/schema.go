@@ -167,7 +167,7 @@ run changes nothing.
 			if err != nil {
 				return err
 			}
-			return a.connected(ctx, func(cfg *config.Config, set *multi.Set) error {
+			return a.founding(ctx, func(cfg *config.Config, set *multi.Set) error {
 				plan, err := schema.PlanCreate(ctx, set, s, o.options(cfg))
 				if err != nil {
 					return err

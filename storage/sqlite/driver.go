@@ -42,12 +42,16 @@ type settings struct {
 	metadata string
 }
 
-// Open opens the file, creating an empty database if there is none, and sets
-// its journal mode to WAL.
+// Open opens the file, creating an empty database if there is none (unless
+// Config.MustExist), and sets its journal mode to WAL.
 func (Driver) Open(ctx context.Context, cfg storage.Config) (storage.Storage, error) {
 	set, err := parse(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if _, stat := os.Stat(set.path); cfg.MustExist && errors.Is(stat, fs.ErrNotExist) {
+		return nil, &model.Error{Class: model.ErrNotFound, Op: "open storage", Subject: strconv.Quote(cfg.Name), Detail: "there is no SQLite file " + set.path,
+			Hint: "Nothing was made in its place. Correct the URL (a relative path counts from the folder you are in), restore a backup, or make it with: stillpoint schema create"}
 	}
 	w, err := openWriter(ctx, set)
 	if err != nil {

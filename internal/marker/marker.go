@@ -5,9 +5,13 @@
 package marker
 
 import (
+	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 // TableName is the table's name.
@@ -45,4 +49,30 @@ func (m Marker) Row() *model.Row {
 // Parse reads a row of the table.
 func Parse(row *model.Row) Marker {
 	return Marker{Restore: row.Get("restore_id").Str(), Backup: row.Get("backup_id").Str(), Begun: row.Get("begun").Str(), Host: row.Get("host").Str()}
+}
+
+// Refuse fails with model.ErrRefused if any of the storages bears the mark:
+// nothing may be built on half of a restore.
+func Refuse(ctx context.Context, op string, storages []storage.Storage) error {
+	for _, st := range storages {
+		t, err := st.Admin().Table(ctx, TableName)
+		if errors.Is(err, model.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		page, err := st.Scan(ctx, storage.Scan{Table: t, Kind: storage.ScanTable, Limit: 1})
+		if err != nil {
+			return err
+		}
+		var m Marker
+		if len(page.Rows) > 0 {
+			m = Parse(page.Rows[0])
+		}
+		return &model.Error{Class: model.ErrRefused, Op: op, Subject: strconv.Quote(st.Name()),
+			Detail: "it is half restored: a restore of backup " + m.Backup + ", begun " + m.Begun + " on " + m.Host + ", has not finished",
+			Hint:   "Run the same stillpoint restore run again; it goes on where it was"}
+	}
+	return nil
 }
