@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Enabled tells whether this build has fail points.
@@ -60,5 +61,7 @@ func Here(name string) {
 		if p.signal == syscall.SIGKILL {
 			select {}
 		}
+		// The signal may go to another thread first; this one must not get ahead.
+		time.Sleep(20 * time.Millisecond)
 	}
 }
