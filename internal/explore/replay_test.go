@@ -29,7 +29,8 @@ func TestMostSeedsReplay(t *testing.T) {
 	const seeds = 200
 	same := 0
 	for seed := range uint64(seeds) {
-		if trace(t, seed) == trace(t, seed) {
+		first, again := trace(t, seed), trace(t, seed)
+		if first == again {
 			same++
 		}
 	}
