@@ -23,16 +23,22 @@ type verdict struct {
 //
 // An error of class model.ErrUnknownOutcome means that it could not be found
 // out; every other one that the transaction is not committed.
-func (tx *Tx) decide(ctx context.Context, batch storage.Batch, at int, entries []*entry, now int64) verdict {
+func (tx *Tx) decide(ctx context.Context, batch storage.Batch, at int, entries []*entry, now int64, p *preparation) verdict {
 	start := tx.clock(tx.m.opts.Hooks.CommitPoint)
-	v := tx.trySeveralTimes(ctx, batch, at, entries, now)
+	v := tx.trySeveralTimes(ctx, batch, at, entries, now, p)
 	tx.hook(tx.m.opts.Hooks.CommitPoint, start, len(entries), v.err)
 	return v
 }
 
-func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, entries []*entry, now int64) verdict {
+func (tx *Tx) trySeveralTimes(ctx context.Context, batch storage.Batch, at int, entries []*entry, now int64, p *preparation) verdict {
 	lost := false
 	for i := 0; ; i++ {
+		if err := tx.stillPrepared(ctx, p); err != nil {
+			if lost {
+				return tx.forceDecision(ctx, err, err, now)
+			}
+			return verdict{err: err}
+		}
 		failpoint.Here("txn.decide.before")
 		err := tx.m.store.Mutate(ctx, batch)
 		failpoint.Here("txn.decide.after")

@@ -39,7 +39,8 @@ func (m *Manager) coordUnit(id string) storage.Unit {
 func (tx *Tx) commitFused(ctx context.Context, groups []*group, last *group, checks []storage.Mutation) error {
 	tx.path = "fused"
 	prepared := without(groups, last)
-	preparedAt := tx.m.opts.Now().UnixMilli()
+	begun := tx.m.opts.Now()
+	preparedAt := begun.UnixMilli()
 	if err := tx.prepare(ctx, prepared, preparedAt); err != nil {
 		return tx.abort(ctx, prepared, err)
 	}
@@ -49,7 +50,7 @@ func (tx *Tx) commitFused(ctx context.Context, groups []*group, last *group, che
 	}
 	muts := withChecks(last.batch(func(e *entry) storage.Mutation { return e.final(tx.id, preparedAt, now) }), checks)
 	muts, at := withDecision(muts, tx.m.coord.row(tx.id, record.Committed, now))
-	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, last.entries, now)
+	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, last.entries, now, &preparation{prepared, begun})
 	return tx.carryOut(ctx, v, prepared)
 }
 

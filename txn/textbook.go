@@ -13,7 +13,8 @@ import (
 // same call as the COMMITTED row.
 func (tx *Tx) commitTextbook(ctx context.Context, groups []*group) error {
 	tx.path = "textbook"
-	preparedAt := tx.m.opts.Now().UnixMilli()
+	begun := tx.m.opts.Now()
+	preparedAt := begun.UnixMilli()
 	if err := tx.prepare(ctx, groups, preparedAt); err != nil {
 		return tx.abort(ctx, groups, err)
 	}
@@ -35,7 +36,7 @@ func (tx *Tx) commitTextbook(ctx context.Context, groups []*group) error {
 		tx.settleRecords(ctx, groups, record.Decision{State: record.Committed, At: now})
 	}
 	muts, at := withDecision(muts, tx.m.coord.row(tx.id, record.Committed, now))
-	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, entries, now)
+	v := tx.decide(ctx, storage.Batch{Mutations: muts}, at, entries, now, &preparation{groups, begun})
 	if v.err != nil {
 		rest = groups
 	}
