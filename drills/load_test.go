@@ -24,6 +24,9 @@ import (
 // can be short, and where the drill is told how it goes on.
 func attempt(t *testing.T, w *world, folder string, budget time.Duration, throttle int64, tell *hooks) (m *manifest.Manifest, err error) {
 	t.Helper()
+	if tell == nil {
+		tell = &hooks{}
+	}
 	cfg, err := config.FromMap(w.properties)
 	if err != nil {
 		t.Fatal(err)
