@@ -78,8 +78,7 @@ func (e *Error) Error() string {
 		part(e.Class.Error())
 	}
 	if e.Hint != "" {
-		b.WriteString(". ")
-		b.WriteString(e.Hint)
+		return strings.TrimSuffix(b.String(), ".") + ". " + e.Hint // a hint of the cause may end the sentence already
 	}
 	return b.String()
 }
