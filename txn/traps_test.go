@@ -42,6 +42,7 @@ var traps = []trap{
 	{"no record is committed before the decision", []mutant.Name{"txn.commit-before-coordinator"}, trapCommitOrder},
 	{"an abort by others wins", []mutant.Name{"txn.ignore-late-abort", "txn.coordinator-guard"}, trapLateAbort},
 	{"a late settlement spares the next version", []mutant.Name{"txn.unguarded-commit"}, trapLateCommit},
+	{"a frozen writer commits no half into restored databases", []mutant.Name{"txn.trust-preparation"}, trapFrozen},
 }
 
 func TestTraps(t *testing.T) {

@@ -9,6 +9,11 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
+// repeatWithin is how soon after its beginning a batch whose connection the server
+// has ended is sent once more. Later its caller decides: this process may have been
+// frozen, and the database be another one by now.
+var repeatWithin = time.Second
+
 // Mutate implements storage.Storage: one flight, one implicit transaction.
 func (d *db) Mutate(ctx context.Context, b storage.Batch) error {
 	if len(b.Mutations) == 0 {
@@ -22,13 +27,14 @@ func (d *db) Mutate(ctx context.Context, b storage.Batch) error {
 		if err != nil {
 			return d.notSent(err)
 		}
+		begun := time.Now()
 		if !b.Deadline.IsZero() && !time.Now().Before(b.Deadline) { // waiting for a connection takes time too
 			d.pool.release(s)
 			return storage.UnavailableError(d.name, context.DeadlineExceeded)
 		}
 		again, err := d.mutateOn(ctx, s, &b)
 		d.pool.release(s)
-		if !again || try > 0 || ctx.Err() != nil {
+		if !again || try > 0 || ctx.Err() != nil || time.Since(begun) >= repeatWithin {
 			return err
 		}
 	}

@@ -176,6 +176,45 @@ func TestAServerThatDoesNotAnswerIsAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestABatchWhoseSessionIsEndedLateIsNotRepeated: a process that was frozen while
+// its batch waited must not send it again into a database that has been restored.
+func TestABatchWhoseSessionIsEndedLateIsNotRepeated(t *testing.T) {
+	defer func(d time.Duration) { repeatWithin = d }(repeatWithin)
+	for _, within := range []time.Duration{0, time.Hour} {
+		repeatWithin = within
+		d := openFresh(t)
+		table := accounts(t, d)
+		apply(t, d, insert(table, "a", 1))
+		holder := testenv.Postgres(t).Connect(t, databaseOf(d))
+		if _, err := holder.Exec(t.Context(), "BEGIN; SELECT * FROM bank.accounts FOR UPDATE").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			done <- d.Mutate(context.Background(), storage.Batch{Mutations: []storage.Mutation{updateIf(table, "a", 1, 2)}})
+		}()
+		waitFor(t, d, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+		if within > 0 { // it is sent again, and waits again
+			waitFor(t, d, "SELECT 1 FROM pg_locks WHERE NOT granted")
+		} else if err := <-done; storage.OutcomeOf(err) != storage.NotApplied {
+			t.Errorf("%v", err)
+		}
+		if _, err := holder.Exec(t.Context(), "ROLLBACK").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(1)
+		if within > 0 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			want = 2
+		}
+		if got := balances(t, d, table, "a"); got[0] != want {
+			t.Errorf("within %v: left %v", within, got)
+		}
+	}
+}
+
 func TestADeadlockIsAConflict(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
