@@ -93,6 +93,8 @@ func (k Key) Check(t *Table) error {
 func CheckKeyValue(t *Table, i int, v Value) error {
 	c := t.columns[i]
 	switch {
+	case !v.IsSet():
+		return Errorf(ErrBadArgument, "key column %s of %s is given no value", c.Name, t.name)
 	case v.t != c.Type:
 		return Errorf(ErrBadArgument, "key column %s of %s is %s, not %s", c.Name, t.name, c.Type, v.t)
 	case v.null:

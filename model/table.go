@@ -231,14 +231,15 @@ func (t *Table) Equal(u *Table) bool {
 	return true
 }
 
-// Nearest returns the candidate that a typing error most likely meant, or "".
+// Nearest returns the candidate that a typing error most likely meant, or "" if
+// none has anything in common with s.
 func Nearest(s string, candidates func(yield func(string) bool)) string {
 	best, bestDist := "", max(2, len(s)/4)+1
 	for c := range candidates {
 		if len(c)-len(s) >= bestDist || len(s)-len(c) >= bestDist || len(s) > 200 {
 			continue // too different, or no word
 		}
-		if d := editDistance(strings.ToLower(s), strings.ToLower(c)); d < bestDist {
+		if d := editDistance(strings.ToLower(s), strings.ToLower(c)); d < min(bestDist, len(s)) {
 			best, bestDist = c, d
 		}
 	}
