@@ -100,9 +100,10 @@ type writeOptionFunc func(*writeOptions)
 func (f writeOptionFunc) applyWrite(o *writeOptions) { f(o) }
 
 // If makes a write conditional: the row must exist and all conditions hold,
-// else the write fails with ErrConditionNotMet.
+// else the write fails with ErrConditionNotMet. Without conditions it is
+// IfExists.
 func If(conds ...Cond) WriteOption {
-	return writeOptionFunc(func(o *writeOptions) { o.conds = append(o.conds, conds...) })
+	return writeOptionFunc(func(o *writeOptions) { o.ifExists, o.conds = true, append(o.conds, conds...) })
 }
 
 // IfExists makes a write conditional: the row must exist.

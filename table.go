@@ -169,6 +169,9 @@ type read[T any] struct {
 }
 
 func (r read[T]) request(s Session) (storage.Get, error) {
+	if r.dst == nil {
+		return storage.Get{}, model.Errorf(ErrBadArgument, "a read of %s is given no place to put the row", r.table.name)
+	}
 	b, err := r.table.bind(s)
 	if err != nil {
 		return storage.Get{}, err
@@ -197,6 +200,9 @@ func (r read[T]) deliver(s Session, row *model.Row) error {
 func getAll(s Session, reads []Read) error {
 	gets := make([]storage.Get, len(reads))
 	for i, r := range reads {
+		if r == nil {
+			return model.Errorf(ErrBadArgument, "read %d of %d is nil; make it with Into", i+1, len(reads))
+		}
 		g, err := r.request(s)
 		if err != nil {
 			return err

@@ -83,6 +83,9 @@ func guardOf(t *model.Table, opts []WriteOption) (storage.Guard, error) {
 	}
 	var o writeOptions
 	for _, opt := range opts {
+		if opt == nil {
+			return storage.Guard{}, model.Errorf(ErrBadArgument, "a write to %s is given an option that is nil", t.Name())
+		}
 		opt.applyWrite(&o)
 	}
 	switch {

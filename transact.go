@@ -77,6 +77,7 @@ func (db *DB) attempt(ctx context.Context, fn func(tx *Tx) error, o txOptions) (
 	if err != nil {
 		return err
 	}
+	tx.managed = true
 	finished := false
 	defer func() {
 		if !finished {
@@ -87,7 +88,7 @@ func (db *DB) attempt(ctx context.Context, fn func(tx *Tx) error, o txOptions) (
 		return err
 	}
 	finished = true
-	return tx.Commit()
+	return tx.commit()
 }
 
 // backoff returns how long to wait after a failed attempt: up to twice as long

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,6 +142,83 @@ func TestAnErrorOrPanicOfTheFunctionRollsBack(t *testing.T) {
 	if got := balance(t, db, accounts); got != 100 {
 		t.Errorf("balance %d; want 100", got)
 	}
+}
+
+func TestCommitWithinTransactDoesNothingAndSaysSo(t *testing.T) {
+	db, accounts := bank(t)
+	take := func(tx *stillpoint.Tx) error { return accounts.Put(tx, Account{ID: 1, Owner: "ann", Balance: 1}) }
+	err := db.Transact(t.Context(), func(tx *stillpoint.Tx) error { return errors.Join(take(tx), tx.Commit()) })
+	wantClass(t, err, stillpoint.ErrBadArgument)
+	if got := balance(t, db, accounts); got != 100 {
+		t.Errorf("balance %d after a failed Transact; want 100", got)
+	}
+	must(t, db.Transact(t.Context(), func(tx *stillpoint.Tx) error {
+		_ = tx.Commit()
+		return take(tx)
+	}))
+	if got := balance(t, db, accounts); got != 1 {
+		t.Errorf("balance %d; want 1", got)
+	}
+	err = db.Transact(t.Context(), func(tx *stillpoint.Tx) error { return errors.Join(take(tx), tx.Rollback()) })
+	wantClass(t, err, stillpoint.ErrBadArgument) // so that nobody takes it for committed
+}
+
+func TestNilOptionsAndReadsAreBadArguments(t *testing.T) {
+	db, accounts := bank(t)
+	var a Account
+	for name, do := range map[string]func(tx *stillpoint.Tx) error{
+		"option":         func(tx *stillpoint.Tx) error { return accounts.Put(tx, a, nil) },
+		"read":           func(tx *stillpoint.Tx) error { return tx.GetAll(accounts.Into(&a, 1), nil) },
+		"place of a row": func(tx *stillpoint.Tx) error { return tx.GetAll(accounts.Into(nil, 1)) },
+		"row":            func(tx *stillpoint.Tx) error { return db.Table("bank.accounts").Put(tx, nil) },
+	} {
+		t.Run(name, func(t *testing.T) { wantClass(t, db.Transact(t.Context(), do), stillpoint.ErrBadArgument) })
+	}
+}
+
+func TestMessagesSayWhatHelps(t *testing.T) {
+	db, accounts := bank(t)
+	for name, c := range map[string]struct {
+		do             func(tx *stillpoint.Tx) error
+		want, unwanted string
+	}{
+		"insert of a row that exists": {func(tx *stillpoint.Tx) error { return accounts.Insert(tx, Account{ID: 1}) }, "use Put", "run the transaction again"},
+		"row without its key": {func(tx *stillpoint.Tx) error { return db.Table("bank.accounts").Put(tx, stillpoint.Row{"balance": 1}) },
+			"key column id of bank.accounts is given no value", "DataType"},
+		"a word like no column": {func(tx *stillpoint.Tx) error {
+			return db.Table("bank.accounts").Put(tx, stillpoint.Row{"id": 1, "zz": 1})
+		}, `no column "zz"`, "did you mean"},
+		"scan of what was written": {func(tx *stillpoint.Tx) error {
+			if err := accounts.Put(tx, Account{ID: 1}); err != nil {
+				return err
+			}
+			for _, err := range accounts.Scan(tx) {
+				return err
+			}
+			return nil
+		}, "scan before writing", "scan transaction"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := db.Transact(t.Context(), c.do)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v; want %q in it", err, c.want)
+			}
+			if _, after, ok := strings.Cut(err.Error(), c.unwanted); ok && (c.unwanted != "scan transaction" || strings.Contains(after, c.unwanted)) {
+				t.Errorf("%v; want no %q", err, c.unwanted)
+			}
+		})
+	}
+}
+
+func TestIfWithoutConditionsAsksThatTheRowExists(t *testing.T) {
+	db, accounts := bank(t)
+	put := func(id int64) error {
+		return db.Transact(t.Context(), func(tx *stillpoint.Tx) error {
+			return accounts.Put(tx, Account{ID: id}, stillpoint.If())
+		})
+	}
+	must(t, put(1))
+	wantClass(t, put(2), stillpoint.ErrConditionNotMet)
 }
 
 func TestATransactionWithinATransactionIsAnError(t *testing.T) {

@@ -21,6 +21,7 @@ type Tx struct {
 	tx      *txn.Tx
 	started time.Time
 	ended   bool
+	managed bool  // by Transact or View, which commit
 	wrote   doubt // a row that it writes
 	writes  bool
 }
@@ -77,8 +78,18 @@ func (tx *Tx) GetAll(reads ...Read) error { return getAll(tx, reads) }
 // Commit makes everything that the transaction wrote visible at once, or nothing
 // of it. The transaction is over, whatever Commit returns: ErrConflict if it was
 // in another one's way and may be run again, ErrUnknownOutcome if the answer to
-// the deciding write was lost, ErrUnavailable if nothing could be written.
+// the deciding write was lost, ErrUnavailable if nothing could be written. In a
+// function of Transact or View it is ErrBadArgument and does nothing: they
+// commit when the function returns nil.
 func (tx *Tx) Commit() error {
+	if tx.managed && !tx.ended {
+		return &Error{Class: ErrBadArgument, Op: "commit", Subject: "transaction " + tx.ID(), TxID: tx.ID(),
+			Detail: "Transact or View runs it, and commits when the function returns nil", Hint: "Nothing was committed; return nil, or use Begin"}
+	}
+	return tx.commit()
+}
+
+func (tx *Tx) commit() error {
 	if tx.ended {
 		return tx.over("commit")
 	}

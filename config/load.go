@@ -107,6 +107,9 @@ func (l *loader) take(e entry, lookup func(string) (string, bool)) {
 		l.fail(e, "%s: %v", e.key, err)
 		return
 	}
+	for _, name := range unset(e.value, lookup) {
+		l.notice(slog.LevelWarn, "%s: %s: the environment variable %s is not set, so ${env:%s} stays as it stands", e.where, e.key, name, name)
+	}
 	if first, ok := l.given[e.key]; ok {
 		l.notice(slog.LevelWarn, "%s: %s was set before (%s); the last value counts", e.where, e.key, first.where)
 	}

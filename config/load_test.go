@@ -229,6 +229,13 @@ func TestWhatHasNoEffectIsAWarning(t *testing.T) {
 	}
 }
 
+func TestAnUnsetVariableIsAWarningThatNamesIt(t *testing.T) {
+	cfg := mustParse(t, "scalar.db.storage=memory\nscalar.db.password=${env:STILLPOINT_T_UNSET}\nscalar.db.username=${env:STILLPOINT_T_UNSET:-app}$${env:STILLPOINT_T_UNSET}\n")
+	if len(cfg.Notices) != 1 || cfg.Notices[0].Level != slog.LevelWarn || !strings.Contains(cfg.Notices[0].Text, "scalar.db.password: the environment variable STILLPOINT_T_UNSET is not set") {
+		t.Error(cfg.Notices)
+	}
+}
+
 func TestPlaceholders(t *testing.T) {
 	t.Setenv("STILLPOINT_T_USER", "app")
 	t.Setenv("STILLPOINT_T_EMPTY", "")

@@ -20,6 +20,27 @@ func substitute(s string, lookup func(string) (string, bool)) (string, error) {
 	return expand(s, lookup, nil)
 }
 
+// unset returns the environment variables that s names, without a default, and
+// that are not there.
+func unset(s string, lookup func(string) (string, bool)) (names []string) {
+	for {
+		i := strings.Index(s, "${env:")
+		if i < 0 {
+			return names
+		}
+		escaped := i > 0 && s[i-1] == '$'
+		s = s[i+len("${env:"):]
+		end := strings.IndexByte(s, '}')
+		if end < 0 {
+			return names
+		}
+		name := s[:end]
+		if _, found := lookup(name); !found && !escaped && !strings.Contains(name, ":-") {
+			names = append(names, name)
+		}
+	}
+}
+
 func expand(s string, lookup func(string) (string, bool), open []string) (string, error) {
 	var b strings.Builder
 	for {

@@ -8,13 +8,19 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
-const hintAgain = "Nothing of it is visible; run the transaction again from its start"
+const (
+	hintAgain  = "Nothing of it is visible; run the transaction again from its start"
+	hintExists = "Nothing of it is visible; read the row first, or use Put"
+)
 
 // failed makes the error of a transaction's step. The class is that of the
 // cause if class is nil.
 func (tx *Tx) failed(op string, class error, detail string, cause error) error {
 	e := &model.Error{Class: class, Op: op, Subject: "transaction " + tx.id, Detail: detail, TxID: tx.id, Err: cause}
-	if class == model.ErrConflict {
+	switch {
+	case class == model.ErrConflict && errors.Is(cause, model.ErrExists):
+		e.Hint = hintExists
+	case class == model.ErrConflict:
 		e.Hint = hintAgain
 	}
 	return e
@@ -44,8 +50,8 @@ func (tx *Tx) unknown(cause error, hint string) error {
 
 // readFailed makes the error of a read.
 func (tx *Tx) readFailed(op string, cause error) error {
-	if errors.Is(cause, model.ErrConflict) {
-		return cause
+	if e, ok := errors.AsType[*model.Error](cause); ok && e.TxID == tx.id || errors.Is(cause, model.ErrConflict) {
+		return cause // it says already what was done in which transaction
 	}
 	return tx.failed(op, nil, "", cause)
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
 
@@ -13,7 +15,11 @@ func (a *app) load() (*config.Config, error) {
 	if a.configFile == "" {
 		return nil, usagef("--config FILE is missing: the properties file that names the databases")
 	}
-	return config.Load(a.configFile)
+	cfg, err := config.Load(a.configFile)
+	if errors.Is(err, model.ErrNotFound) {
+		return nil, usage(err)
+	}
+	return cfg, err
 }
 
 // connected runs a function on the opened databases of --config, and closes

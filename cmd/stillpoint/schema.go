@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/schema"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
@@ -63,7 +65,11 @@ func (o *schemaOptions) load() (*schema.Schema, error) {
 		}
 		return nil, usagef("--schema FILE is missing; without one, --coordinator is for the Coordinator's table alone")
 	}
-	return schema.Load(o.file)
+	s, err := schema.Load(o.file)
+	if errors.Is(err, model.ErrNotFound) {
+		return nil, usage(err)
+	}
+	return s, err
 }
 
 func (o *schemaOptions) options(cfg *config.Config) schema.Options {
@@ -168,6 +174,9 @@ run changes nothing.
 				return err
 			}
 			return a.founding(ctx, func(cfg *config.Config, set *multi.Set) error {
+				if err := marker.Refuse(ctx, "create tables in storage", set.Storages()); err != nil {
+					return err
+				}
 				plan, err := schema.PlanCreate(ctx, set, s, o.options(cfg))
 				if err != nil {
 					return err

@@ -30,7 +30,7 @@ there. The exit code is then 3.
 
 ` + exitHelp(0, 1, 3, 64),
 		Example: `  stillpoint tx state 0d9e7a52-4f0b-4a3c-9d6b-2f1f6d1c8a11 --config prod.properties`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneID,
 		RunE:    a.do(func(ctx context.Context, args []string) error { return a.txState(ctx, args[0]) }),
 	})
 	return c
@@ -74,4 +74,11 @@ func (a *app) txState(ctx context.Context, id string) error {
 		}
 		return nil
 	})
+}
+
+func oneID(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("one transaction id is needed, not %d: stillpoint tx state ID", len(args))
+	}
+	return nil
 }
