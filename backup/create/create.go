@@ -63,6 +63,7 @@ type Progress interface {
 // run is one backup being taken.
 type run struct {
 	opts    Options
+	set     *multi.Set
 	repo    repo.Repository
 	plan    *plan.Plan
 	draft   repo.Draft
@@ -85,7 +86,7 @@ func Run(ctx context.Context, set *multi.Set, r repo.Repository, opts Options) (
 	// Sessions and transactions may be bound to ctx: it ends when all is done.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b := &run{opts: opts, repo: r, log: opts.Logger}
+	b := &run{opts: opts, set: set, repo: r, log: opts.Logger}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -185,6 +186,9 @@ func (b *run) take(ctx context.Context) (err error) {
 	}
 	b.opts.Progress.Opened(b.man.Fence)
 	failpoint.Here("backup.released")
+	if err := b.complete(ctx); err != nil {
+		return err
+	}
 	if err := b.detach(ctx); err != nil {
 		return err
 	}

@@ -150,6 +150,7 @@ type watcher struct {
 	mu       sync.Mutex
 	calls    []string
 	rows     int64
+	planned  func()
 	opened   func()
 	copied   func()
 	released *fence.Report
@@ -161,7 +162,12 @@ func (w *watcher) say(s string) {
 	w.calls = append(w.calls, s)
 }
 
-func (w *watcher) Planned(*plan.Plan) { w.say("planned") }
+func (w *watcher) Planned(*plan.Plan) {
+	w.say("planned")
+	if w.planned != nil {
+		w.planned()
+	}
+}
 func (w *watcher) Opened(r *fence.Report) {
 	w.say("opened")
 	w.released = r
@@ -341,6 +347,35 @@ func TestARedefinedTableVoidsTheBackup(t *testing.T) {
 		}
 		if list, err := r.List(t.Context()); err != nil || len(list) != 0 {
 			t.Error(list, err)
+		}
+	})
+}
+
+// TestATableMadeWhileTheBackupBeginsVoidsIt: a transaction that writes to it and to
+// an old one would be half in the backup. A plain table, and one of a namespace that
+// is left out, do no harm.
+func TestATableMadeWhileTheBackupBeginsVoidsIt(t *testing.T) {
+	onEach(t, func(t *testing.T, open bank.Opener) {
+		for name, c := range map[string]struct {
+			make *model.Table
+			void bool
+		}{
+			"transactional": {bank.Every("two"), true},
+			"plain":         {bank.Plain("two"), false},
+			"left out":      {bank.Accounts("out"), false},
+		} {
+			set := bank.New(t, open, 3, "one", "two")
+			bank.Create(t, set.Route(model.TableName{Namespace: "out"}), bank.Plain("out"))
+			w := &watcher{planned: func() { bank.Create(t, set.Route(c.make.Name()), c.make) }}
+			r := repo.InFolder(t.TempDir())
+			opts := create.Options{Progress: w, Plan: plan.Options{Scratch: t.TempDir(), Exclude: []string{"out.*"}}}
+			_, err := create.Run(t.Context(), set, r, opts)
+			if c.void != errors.Is(err, model.ErrVoid) || !c.void && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if list, err := r.List(t.Context()); err != nil || (len(list) == 0) != c.void {
+				t.Error(list, err)
+			}
 		}
 	})
 }

@@ -140,6 +140,19 @@ func (b *run) open(ctx context.Context, sources []*source) error {
 	return nil
 }
 
+// complete looks that no table was made between the plan and the snapshots: it
+// would be in none of them, and the fence has not covered it.
+func (b *run) complete(ctx context.Context) error {
+	missed, err := b.plan.Missed(ctx, b.set, b.opts.Plan.Exclude)
+	if err != nil {
+		return err
+	}
+	if len(missed) > 0 {
+		return void(fmt.Errorf("table %s was made while the backup began, and is not in it", missed[0]))
+	}
+	return nil
+}
+
 // detach makes the snapshots harmless to writers.
 func (b *run) detach(ctx context.Context) error {
 	return each(b.sources, func(s *source) error { return spoiled(s.snap.Detach(ctx)) })
@@ -217,5 +230,5 @@ func spoiled(err error) error {
 
 // void says that the backup cannot be of one moment.
 func void(err error) error {
-	return &model.Error{Class: model.ErrVoid, Err: err, Hint: "Run it again when no table is being altered, truncated or dropped"}
+	return &model.Error{Class: model.ErrVoid, Err: err, Hint: "Run it again when no table is being made, altered, truncated or dropped"}
 }
