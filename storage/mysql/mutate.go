@@ -96,13 +96,23 @@ func (s *Store) mutate(ctx context.Context, ses *session, ms []storage.Mutation)
 	return s.mutateStepwise(ctx, ses, ms)
 }
 
+// stepIdle is how long, in seconds, the server keeps the locks of a batch that takes
+// several trips, should its client stop between two of them.
+const stepIdle = 10
+
 // mutateStepwise takes a trip for each mutation. It is for batches that are
 // larger than the server takes in one piece; a client that stops in the middle
 // of one holds locks until the server ends its session.
 func (s *Store) mutateStepwise(ctx context.Context, ses *session, ms []storage.Mutation) (sent bool, err error) {
-	if err := ses.execText(ctx, "START TRANSACTION"); err != nil {
+	if err := ses.execText(ctx, fmt.Sprintf("SET SESSION wait_timeout=%d; START TRANSACTION", stepIdle)); err != nil {
+		ses.broken = true
 		return false, err
 	}
+	defer func() {
+		if !ses.broken && ses.execText(context.WithoutCancel(ctx), fmt.Sprintf("SET SESSION wait_timeout=%d", sessionIdle)) != nil {
+			ses.broken = true
+		}
+	}()
 	for i := range ms {
 		if _, err = s.mutateOne(ctx, ses, &ms[i]); err != nil {
 			if c, ok := errors.AsType[*storage.ConditionError](err); ok {

@@ -114,6 +114,36 @@ func TestALongBatchIsOneText(t *testing.T) {
 	})
 }
 
+// TestAClientThatStopsBetweenTheTripsOfABatchHoldsNoLocksForLong: the server is to
+// end such a session soon, and only such a one.
+func TestAClientThatStopsBetweenTheTripsOfABatchHoldsNoLocksForLong(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	ctx := context.Background()
+	ses, err := s.lend(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.giveBack(ctx, ses)
+	ident := s.dialect.Table(table.Name())
+	if err := ses.execText(ctx, "CREATE TRIGGER "+s.dialect.Ident(table.Name().Namespace)+".patience BEFORE INSERT ON "+ident+" FOR EACH ROW SET NEW.v = @@SESSION.wait_timeout"); err != nil {
+		t.Fatal(err)
+	}
+	for k, last := range map[string]storage.Mutation{"a": put(table, "y", 0, notExists), "b": put(table, "z", 0, exists)} {
+		_, err := s.mutateStepwise(ctx, ses, []storage.Mutation{put(table, k, 0, notExists), last})
+		if failed := k == "b"; failed != (storage.OutcomeOf(err) == storage.ConditionFailed) {
+			t.Errorf("%s: %v", k, err)
+		}
+		rows, err := ses.strings(ctx, "SELECT @@SESSION.wait_timeout, @@in_transaction")
+		if err != nil || rows[0][0] != fmt.Sprint(sessionIdle) || rows[0][1] != "0" {
+			t.Errorf("afterwards: %v, %v", rows, err)
+		}
+	}
+	if got := valueOf(t, s, table, "a"); got != model.IntValue(stepIdle) {
+		t.Errorf("between the trips wait_timeout is %v", got)
+	}
+}
+
 func TestABatchLargerThanThePacketsOfTheServerIsStillOneUnit(t *testing.T) {
 	bothWays(t, func(t *testing.T, s *Store, table *model.Table) {
 		ctx := context.Background()
