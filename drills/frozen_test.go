@@ -175,6 +175,12 @@ func TestABackupFrozenUnderItsFence(t *testing.T) {
 		// servers, the session that holds the lock is ended.
 		eventually(t, "the end of the fence on PostgreSQL", noFence(w.places["pg"].sessions(t)))
 		held := time.Since(at)
+		// That the fence holds all writers up is what all of this rests on.
+		for _, m := range x.moves(t) {
+			if m.verdict == "committed" && m.begun().After(at) && m.ended.Before(at.Add(500*time.Millisecond)) {
+				t.Errorf("a move was made within %v under the fence", m.took)
+			}
+		}
 		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}

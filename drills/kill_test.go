@@ -249,6 +249,39 @@ func TestARestoreKilledAtEveryStepGoesOn(t *testing.T) {
 	t.Logf("%d steps; each time %d records in doubt were settled: %s", len(all), settled, want)
 }
 
+// TestARestoreKilledOnServersGoesOn kills a restore where it holds most on real
+// servers, and runs the same command again at once: nothing of the dead process may
+// be in its way.
+func TestARestoreKilledOnServersGoesOn(t *testing.T) {
+	w := allThree(t).open(t)
+	folder := t.TempDir()
+	x := startWriter(t, w, 3, nil)
+	x.committed(t, time.Time{}, 50)
+	m := backup(t, w, folder)
+	x.stop(t)
+	known := steps(t, "restore.")
+	args := []string{"restore", "run", "--config", w.config, "--repo", folder, "--backup", m.ID, "--yes", "--replace"}
+	for _, step := range []string{"restore.mark.done", "restore.clear", "restore.create", "restore.load.row", "restore.load-coordinator.loaded", "restore.unmark"} {
+		if !slices.Contains(known, step) {
+			t.Fatalf("there is no %s any more", step)
+		}
+		if step == "restore.create" {
+			w.wipe(t)
+		}
+		nth := ""
+		if step == "restore.load.row" {
+			nth = ":150" // in the middle of a table
+		}
+		if o := run(t, killAt(step+nth), args...); o.code != -1 {
+			t.Fatalf("a restore that was to be killed at %s: %v", step, o)
+		}
+		begun := time.Now()
+		must(t, nil, args...)
+		t.Logf("killed at %s; run again, it took %v: %s", step, time.Since(begun).Round(10*time.Millisecond), wantRight(t, w))
+	}
+	must(t, nil, "check", "--config", w.config)
+}
+
 // save copies the files of a world of SQLite files that nobody has open.
 func (w *world) save(t *testing.T) map[string][]byte {
 	t.Helper()

@@ -61,8 +61,8 @@ func TestTwentyBackupsOfThreeDatabasesInARow(t *testing.T) {
 	live := wantRight(t, w)
 	t.Logf("live at the end: %s", live)
 	for i, m := range taken {
-		b := wantWhole(t, w, folder, m.ID)
-		all, onePhase := decisions(t, w, b)
+		wantWhole(t, w, folder, m.ID)
+		all, onePhase := decisions(t, w, folder, m.ID)
 		r := wantRestored(t, w, folder, m.ID)
 		t.Logf("backup %2d: longest stall %v seen by a writer (%v in quiet times), %v by the fence itself, in %d attempts; %d transactions, %d of them one-phase; %s", i+1,
 			longest(moves, begun[i], m).Round(time.Millisecond), usual(moves).Round(time.Millisecond), m.Fence.LongestStall.Round(time.Millisecond), m.Fence.Tries, all, onePhase, r)
