@@ -68,6 +68,9 @@ func (i *inspector) inspect(ctx context.Context, ses *session) error {
 	if err := i.durability(ctx, ses); err != nil {
 		return err
 	}
+	if err := i.prepared(ctx, ses); err != nil {
+		return err
+	}
 	if i.opts.Backup || i.opts.Restore {
 		return i.rights(ctx, ses)
 	}

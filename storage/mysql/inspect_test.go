@@ -44,6 +44,23 @@ func TestWhatMakesABackupUnsafeIsFound(t *testing.T) {
 	want(t, in, "table-missing", storage.Blocker, "ns.gone")
 	want(t, in, "commits-may-be-lost", storage.Warning, "innodb_flush_log_at_trx_commit=2")
 	want(t, in, "commits-may-be-lost", storage.Info, "sync_binlog=0")
+	session, err := server.DB().Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	for _, sql := range []string{"XA START 'pay 7'", "INSERT INTO ns.good (k, c) VALUES ('x', 1)", "XA END 'pay 7'", "XA PREPARE 'pay 7'"} {
+		if _, err := session.ExecContext(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in, err = s.Inspect(ctx, storage.InspectOptions{Tables: []model.TableName{good.Name()}, Backup: true}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, in, "prepared-transaction", storage.Warning, `XA "pay 7"`)
+	if _, err := session.ExecContext(ctx, "XA ROLLBACK 'pay 7'"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.PrepareSnapshot(ctx, storage.SnapshotOptions{Tables: []model.TableName{bad.Name()}}); !errors.Is(err, model.ErrRefused) {
 		t.Fatalf("a snapshot of a table without snapshots: %v", err)
 	}
