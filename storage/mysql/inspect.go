@@ -230,10 +230,16 @@ func (i *inspector) tryLock(ctx context.Context, name model.TableName) error {
 	return err
 }
 
-// identity tells a server from all others, whatever its address.
+// identity tells a server from all others, whatever its address. That of MariaDB is
+// made of what a copy of it may have as well, but for server_uid, which versions
+// since 2024 make of the machine's hardware.
 func identity(vars map[string]string, mariadb bool) string {
 	if vars["server_uuid"] != "" && !mariadb {
 		return "mysql:" + vars["server_uuid"]
 	}
-	return fmt.Sprintf("mysql:%s:%s:%s:%s", vars["hostname"], vars["port"], vars["datadir"], vars["server_id"])
+	id := fmt.Sprintf("mysql:%s:%s:%s:%s", vars["hostname"], vars["port"], vars["datadir"], vars["server_id"])
+	if uid := vars["server_uid"]; uid != "" {
+		id += ":" + uid
+	}
+	return id
 }

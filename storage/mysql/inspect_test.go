@@ -30,6 +30,23 @@ func TestAHealthyServerHasNoFindings(t *testing.T) {
 	}
 }
 
+func TestACopyOfAServerOnAnotherMachineIsAnotherServer(t *testing.T) {
+	s := open(t)
+	ses, err := s.lend(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.giveBack(t.Context(), ses)
+	vars, err := ses.variables(t.Context(), "hostname", "port", "datadir", "server_id", "server_uid")
+	if err != nil || vars["server_uid"] == "" || identity(vars, true) != s.server.identity {
+		t.Fatal(vars, err)
+	}
+	vars["server_uid"] = "of another machine"
+	if identity(vars, true) == s.server.identity {
+		t.Error("two servers with one identity: a backup would copy only one of them")
+	}
+}
+
 func TestWhatMakesABackupUnsafeIsFound(t *testing.T) {
 	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{Flags: []string{"--innodb-flush-log-at-trx-commit=2", "--log-bin", "--binlog-format=ROW", "--sync-binlog=0"}})
 	s := openURL(t, server.URL())

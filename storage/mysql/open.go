@@ -83,7 +83,7 @@ func (s *Store) meet(ctx context.Context) error {
 			return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
 		}
 	}
-	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id")
+	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id", "server_uid")
 	if err != nil {
 		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
 	}
