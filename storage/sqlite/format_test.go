@@ -165,3 +165,46 @@ func TestADamagedValueIsReportedAndNotInvented(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAValueOfAnotherKindIsReportedAndNotReadAsZero(t *testing.T) {
+	for _, what := range []string{"'abc'", "1.5", "x'00'"} {
+		s := fresh(t)
+		table := accounts(t, s)
+		mustMutate(t, s, put(table, account("a", 1), 1))
+		if err := (executor{s}).Exec(t.Context(), `UPDATE "bank$accounts" SET n=`+what); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Scan(t.Context(), storage.Scan{Table: table, Kind: storage.ScanTable}); !errors.Is(err, model.ErrDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestNamesThatDifferInCaseAloneAreRefused(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	spec := func(name model.TableName, columns ...string) *model.Table {
+		t.Helper()
+		sp := model.TableSpec{Name: name, PartitionKey: columns[:1]}
+		for _, c := range columns {
+			sp.Columns = append(sp.Columns, model.Column{Name: c, Type: model.Int})
+		}
+		made, err := model.NewTable(sp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	for _, refused := range []*model.Table{
+		spec(model.TableName{Namespace: "Bank", Name: table.Name().Name}, "id"),
+		spec(model.TableName{Namespace: "bank", Name: "Accounts"}, "id"),
+		spec(model.TableName{Namespace: "bank", Name: "other"}, "id", "ID"),
+	} {
+		if err := s.Admin().CreateTable(t.Context(), refused); !errors.Is(err, model.ErrBadArgument) {
+			t.Errorf("%v: %v", refused.Name(), err)
+		}
+	}
+	if err := s.Admin().CreateTable(t.Context(), spec(model.TableName{Namespace: "bank", Name: "äccounts"}, "id", "ä", "Ä")); err != nil {
+		t.Error(err)
+	}
+}

@@ -64,6 +64,9 @@ func bind(s *capi.Stmt, args []model.Value) error {
 // readRow reads all columns of a table from the statement's current row.
 func readRow(s *capi.Stmt, t *model.Table, values []model.Value) error {
 	for i, c := range t.Columns() {
+		if !holds(s.Kind(i), c.Type) {
+			return model.Errorf(model.ErrDamaged, "column %s of %s is %s, and the file holds %s there (%q)", c.Name, t.Name(), c.Type, s.Kind(i), excerpt(s.Text(i)))
+		}
 		v := readValue(s, i, c.Type)
 		if err := v.Check(); err != nil {
 			return model.Errorf(model.ErrDamaged, "column %s of %s: %w", c.Name, t.Name(), err)
@@ -73,8 +76,27 @@ func readRow(s *capi.Stmt, t *model.Table, values []model.Value) error {
 	return nil
 }
 
+// holds tells whether a column of the type may hold a value of the kind. SQLite
+// lets anything be written anywhere, and reads words as the number 0.
+func holds(k capi.Kind, typ model.DataType) bool {
+	switch typ {
+	case model.Text, model.Blob:
+		return true
+	case model.Float, model.Double:
+		return k == capi.Null || k == capi.Integer || k == capi.Real
+	}
+	return k == capi.Null || k == capi.Integer
+}
+
+func excerpt(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
 func readValue(s *capi.Stmt, i int, typ model.DataType) model.Value {
-	if s.Null(i) {
+	if s.Kind(i) == capi.Null {
 		return model.Null(typ)
 	}
 	switch typ {

@@ -17,6 +17,9 @@ type Dialect struct {
 
 	// JoinNames: there are no namespaces; the table of ns.t is "ns$t".
 	JoinNames bool
+	// FoldTables: table names that differ in the case of ASCII letters alone
+	// are one name. FoldColumns: so are those of columns.
+	FoldTables, FoldColumns bool
 	// NameBytes and NameChars limit each name; 0 = no limit.
 	NameBytes, NameChars int
 	// MetadataChars limits ns.table and column names in the metadata table.
@@ -154,7 +157,26 @@ func (d *Dialect) CheckNames(t *model.Table) error {
 			return model.Errorf(model.ErrBadArgument, "table %q: column %q has %d characters; the metadata table holds %d", n, c.Name, chars, d.MetadataChars)
 		}
 	}
+	if d.FoldColumns {
+		seen := make(map[string]string, len(t.Columns()))
+		for _, c := range t.Columns() {
+			if other, twice := seen[fold(c.Name)]; twice {
+				return model.Errorf(model.ErrBadArgument, "table %q: columns %q and %q differ in upper and lower case alone, which %s takes for one name", n, other, c.Name, d.Engine)
+			}
+			seen[fold(c.Name)] = c.Name
+		}
+	}
 	return nil
+}
+
+// fold makes names equal that an engine without regard to case takes for one.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
 }
 
 func (d *Dialect) checkName(what, name string) error {

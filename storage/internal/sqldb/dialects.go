@@ -11,7 +11,7 @@ type types = [model.TimestampTZ + 1]string
 // SQLite is the dialect of SQLite. Its LIKE must be made case-sensitive on each
 // connection, as that of the other engines is.
 var SQLite = Dialect{
-	Engine: "SQLite", Quote: '"', JoinNames: true,
+	Engine: "SQLite", Quote: '"', JoinNames: true, FoldTables: true, FoldColumns: true,
 	Types: types{
 		model.Boolean: "BOOLEAN", model.Int: "INT", model.BigInt: "BIGINT", model.Float: "FLOAT", model.Double: "DOUBLE",
 		model.Text: "TEXT", model.Blob: "BLOB",
@@ -54,7 +54,7 @@ var PostgreSQL = Dialect{
 func MySQL(keySize int) *Dialect {
 	char, bin := "VARCHAR("+strconv.Itoa(keySize)+")", "VARBINARY("+strconv.Itoa(keySize)+")"
 	return &Dialect{
-		Engine: "MySQL", Quote: '`', NameChars: 64, MetadataChars: 128,
+		Engine: "MySQL", Quote: '`', FoldColumns: true, NameChars: 64, MetadataChars: 128,
 		Types: types{
 			model.Boolean: "BOOLEAN", model.Int: "INT", model.BigInt: "BIGINT", model.Float: "REAL", model.Double: "DOUBLE",
 			model.Text: "LONGTEXT", model.Blob: "LONGBLOB",

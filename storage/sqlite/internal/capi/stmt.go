@@ -140,10 +140,35 @@ func (c *Conn) put(v string, at int) uintptr {
 	return p
 }
 
-// Null tells whether result column i is NULL.
-func (s *Stmt) Null(i int) bool {
-	return sqlite3.Xsqlite3_column_type(s.c.tls, s.p, int32(i)) == sqlite3.SQLITE_NULL
+// Kind is what SQLite has stored, whatever the column was declared as.
+type Kind int32
+
+// The kinds.
+const (
+	Integer Kind = sqlite3.SQLITE_INTEGER
+	Real    Kind = sqlite3.SQLITE_FLOAT
+	Text    Kind = sqlite3.SQLITE_TEXT
+	Blob    Kind = sqlite3.SQLITE_BLOB
+	Null    Kind = sqlite3.SQLITE_NULL
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Integer:
+		return "an integer"
+	case Real:
+		return "a floating-point number"
+	case Text:
+		return "a text"
+	case Blob:
+		return "bytes"
+	}
+	return "NULL"
 }
+
+// Kind returns what result column i, counted from 0, holds. Ask before reading
+// it as something else, which may convert it.
+func (s *Stmt) Kind(i int) Kind { return Kind(sqlite3.Xsqlite3_column_type(s.c.tls, s.p, int32(i))) }
 
 // Int returns result column i, counted from 0, as an integer.
 func (s *Stmt) Int(i int) int64 { return sqlite3.Xsqlite3_column_int64(s.c.tls, s.p, int32(i)) }
