@@ -78,16 +78,10 @@ func (db *DB) attempt(ctx context.Context, fn func(tx *Tx) error, o txOptions) (
 		return err
 	}
 	tx.managed = true
-	finished := false
-	defer func() {
-		if !finished {
-			tx.abandon()
-		}
-	}()
+	defer tx.abandon() // does nothing after a commit
 	if err := fn(tx); err != nil {
 		return err
 	}
-	finished = true
 	return tx.commit()
 }
 

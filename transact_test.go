@@ -144,6 +144,26 @@ func TestAnErrorOrPanicOfTheFunctionRollsBack(t *testing.T) {
 	}
 }
 
+// TestAPanicInACommitDoesNotKeepCloseWaiting: what is handed in to be called at a
+// commit may panic, too.
+func TestAPanicInACommitDoesNotKeepCloseWaiting(t *testing.T) {
+	db, err := stillpoint.Open(t.Context(), stillpoint.Properties{"scalar.db.storage": "memory", "scalar.db.contact_points": t.Name()},
+		stillpoint.WithCommitInterceptor(func(context.Context, string, func() error) error { panic("boom") }))
+	must(t, err)
+	must(t, db.CreateTables(t.Context(), stillpoint.Define[Account]("bank.accounts")))
+	func() {
+		defer func() {
+			if r := recover(); r != "boom" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		_ = db.Transact(t.Context(), func(tx *stillpoint.Tx) error {
+			return stillpoint.TableOf[Account](db, "bank.accounts").Put(tx, Account{ID: 1})
+		})
+	}()
+	must(t, db.Close())
+}
+
 func TestCommitWithinTransactDoesNothingAndSaysSo(t *testing.T) {
 	db, accounts := bank(t)
 	take := func(tx *stillpoint.Tx) error { return accounts.Put(tx, Account{ID: 1, Owner: "ann", Balance: 1}) }
