@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/check"
@@ -14,12 +16,34 @@ import (
 
 // check reads everything back: what was loaded must be there, row by row, and
 // the invariants are looked at. Nobody else may be connected before and after.
+// A table that differs, or cannot be read, is loaded again by the next run.
 func (x *executor) check(ctx context.Context, s Step) (*stepOutcome, error) {
 	failpoint.Here("restore.check")
 	if err := x.alone(ctx); err != nil {
 		return nil, err
 	}
 	src := &restored{x: x, step: s, got: map[string]*digest{}}
+	o, err := x.readBack(ctx, src)
+	if err != nil {
+		if src.unreadable != "" && !transient(ctx, err) {
+			err = errors.Join(err, x.loadAgain(ctx, []string{src.unreadable}))
+		}
+		return nil, err
+	}
+	failpoint.Here("restore.check.read")
+	if err := x.compare(ctx, src); err != nil {
+		return nil, err
+	}
+	if err := x.alone(ctx); err != nil {
+		return nil, err
+	}
+	o.Rows = src.rows
+	failpoint.Here("restore.check.done")
+	return o, nil
+}
+
+// readBack checks the invariants, and takes the digest of every table.
+func (x *executor) readBack(ctx context.Context, src *restored) (*stepOutcome, error) {
 	o := &stepOutcome{}
 	if src.hasCoordinator() {
 		rep, err := check.Run(ctx, src, check.Options{Scratch: x.opts.Scratch})
@@ -40,21 +64,17 @@ func (x *executor) check(ctx context.Context, s Step) (*stepOutcome, error) {
 			}
 		}
 	}
-	failpoint.Here("restore.check.read")
-	if err := x.compare(ctx, src); err != nil {
-		return nil, err
-	}
-	if err := x.alone(ctx); err != nil {
-		return nil, err
-	}
-	o.Rows = src.rows
-	failpoint.Here("restore.check.done")
 	return o, nil
 }
 
-// compare compares what was read back with what was loaded. A table that differs
-// is loaded again by the next run.
+// transient tells whether an error is the moment's rather than the data's.
+func transient(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, model.ErrUnavailable)
+}
+
+// compare compares what was read back with what was loaded.
 func (x *executor) compare(ctx context.Context, src *restored) error {
+	var tables, texts []string
 	for _, s := range x.plan.Steps {
 		if s.Kind != Load && s.Kind != LoadCoordinator {
 			continue
@@ -63,13 +83,42 @@ func (x *executor) compare(ctx context.Context, src *restored) error {
 		if got.rows == want.Rows && got.String() == want.Digest {
 			continue
 		}
-		x.journal.mu.Lock()
-		delete(x.journal.Outcomes, s.ID)
-		err := x.journal.save(context.WithoutCancel(ctx))
-		x.journal.mu.Unlock()
-		differs := &model.Error{Class: model.ErrInconsistent, Subject: s.Table,
-			Detail: "what is in \"" + s.Storage + "\" is not what was loaded (" + rowCount(got.rows) + " where " + rowCount(want.Rows) + " were loaded): somebody else writes to it, or the database does not keep what it is given"}
-		return errors.Join(differs, err)
+		how := "other " + rowCount(got.rows) + " than those that were loaded"
+		if got.rows != want.Rows {
+			how = rowCount(got.rows) + " where " + rowCount(want.Rows) + " were loaded"
+		}
+		tables = append(tables, s.Table)
+		texts = append(texts, s.Table+" in \""+s.Storage+"\" ("+how+")")
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	differs := &model.Error{Class: model.ErrUnavailable,
+		Detail: "what is there is not what was loaded: " + strings.Join(texts, "; ") + ": somebody else writes to it, or the database does not keep what it is given. The next run empties and loads it again"}
+	return errors.Join(differs, x.loadAgain(ctx, tables))
+}
+
+// loadAgain takes back that tables were loaded, and with them the Coordinator's:
+// it must not be there while they are loaded.
+func (x *executor) loadAgain(ctx context.Context, tables []string) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := x.journal.forget(ctx, func(s Step) bool {
+		return s.Kind == LoadCoordinator || s.Kind == Load && slices.Contains(tables, s.Table)
+	}); err != nil {
+		return err
+	}
+	return x.withdrawAgain(ctx)
+}
+
+// withdrawAgain drops the Coordinator's table, whoever made it.
+func (x *executor) withdrawAgain(ctx context.Context) error {
+	for _, s := range x.plan.Steps {
+		if s.Kind != LoadCoordinator {
+			continue
+		}
+		if err := dropIfThere(ctx, x.byName[s.Storage], x.tables[s.Table].Table.Name()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -81,6 +130,8 @@ type restored struct {
 	step Step
 	got  map[string]*digest // of the tables that were read to their end, by name
 	rows int64
+
+	unreadable string // the table at which reading ended
 }
 
 var _ check.Source = (*restored)(nil)
@@ -137,7 +188,9 @@ func (r *restored) read(ctx context.Context, bt BackupTable) iter.Seq2[*model.Ro
 	return func(yield func(*model.Row, error) bool) {
 		d := newDigest(bt.Table)
 		for row, err := range scanAll(ctx, r.x.places[bt.Storage].Storage, bt.Table) {
-			if err == nil {
+			if err != nil {
+				r.unreadable = bt.Table.Name().String()
+			} else {
 				d.add(row)
 				if r.rows++; r.rows%tellEvery == 0 {
 					r.x.tell(Event{Step: r.step, Rows: r.rows})

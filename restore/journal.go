@@ -195,3 +195,15 @@ func (j *journal) done(step string) bool {
 	defer j.mu.Unlock()
 	return j.Outcomes[step] != nil
 }
+
+// forget takes back that steps are done, durably.
+func (j *journal) forget(ctx context.Context, which func(Step) bool) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.Plan.Steps {
+		if which(s) {
+			delete(j.Outcomes, s.ID)
+		}
+	}
+	return j.save(ctx)
+}

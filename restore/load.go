@@ -32,7 +32,7 @@ func (x *executor) load(ctx context.Context, s Step) (*stepOutcome, error) {
 	failpoint.Here("restore.load")
 	bt := x.tables[s.Table]
 	t := x.byName[s.Storage]
-	if err := t.Admin().TruncateTable(ctx, bt.Table.Name()); err != nil {
+	if err := x.emptyTable(ctx, t, bt.Table); err != nil {
 		return nil, err
 	}
 	failpoint.Here("restore.load.emptied")
@@ -49,6 +49,24 @@ func (x *executor) load(ctx context.Context, s Step) (*stepOutcome, error) {
 	}
 	failpoint.Here("restore.load.done")
 	return o, nil
+}
+
+// emptyTable empties a table that a step before this one has made or found
+// right. If it is not there any more, or something else, it is made again.
+func (x *executor) emptyTable(ctx context.Context, t powers, def *model.Table) error {
+	have, err := t.Admin().Table(ctx, def.Name())
+	if err == nil && have.Equal(def) {
+		if err = t.readable(ctx, have); err == nil {
+			return t.Admin().TruncateTable(ctx, def.Name())
+		}
+	}
+	if err != nil && transient(ctx, err) {
+		return err
+	}
+	if err := dropIfThere(ctx, t, def.Name()); err != nil {
+		return err
+	}
+	return makeTable(ctx, t, def)
 }
 
 // loadCoordinator makes and fills the Coordinator's table, and makes the

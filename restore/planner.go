@@ -24,6 +24,7 @@ type planner struct {
 	order  []string          // the backup's storage names
 	exists map[model.TableName]*model.Table
 	rows   map[model.TableName]int64
+	broken map[model.TableName]error // why a table that is there cannot be read
 }
 
 // Make looks at the backup and at the targets, and says what a restore would
@@ -46,7 +47,7 @@ func Make(ctx context.Context, opts Options) (*Plan, error) {
 }
 
 func newPlanner(ctx context.Context, opts Options) (*planner, error) {
-	p := &planner{opts: opts, places: map[string]powers{}, exists: map[model.TableName]*model.Table{}, rows: map[model.TableName]int64{},
+	p := &planner{opts: opts, places: map[string]powers{}, exists: map[model.TableName]*model.Table{}, rows: map[model.TableName]int64{}, broken: map[model.TableName]error{},
 		plan: &Plan{ID: newID(time.Now()), Backup: opts.Backup.ID(), Moment: opts.Backup.Moment().UTC(), Made: time.Now().UTC().Truncate(time.Second),
 			Findings: []Finding{}, Sessions: []Connected{}}}
 	if err := p.findPlaces(); err != nil {
@@ -203,13 +204,22 @@ func (p *planner) lookAt(ctx context.Context, bt BackupTable) error {
 	if errors.Is(err, model.ErrNotFound) {
 		return nil
 	}
-	if err != nil {
+	var n int64
+	if err == nil {
+		n, err = t.count(ctx, have)
+	} else {
+		have = bt.Table // for all that can be told
+	}
+	if err != nil && transient(ctx, err) {
 		return err
 	}
 	p.exists[name] = have
-	n, err := t.count(ctx, have)
 	if err != nil {
-		return err
+		p.broken[name] = err
+		if !p.opts.Replace {
+			p.find("broken-table", storage.Blocker, name.String(), "--replace drops it and makes it anew", "%s in %q cannot be read, because it is not what the metadata says: %v", name, t.Name(), err)
+		}
+		return nil
 	}
 	p.rows[name] = n
 	p.plan.Destroys += n
@@ -290,6 +300,12 @@ func (p *planner) steps() {
 	}
 }
 
+// right tells whether the table that is there may be emptied and filled.
+func (p *planner) right(bt BackupTable) bool {
+	name := bt.Table.Name()
+	return p.exists[name] != nil && p.broken[name] == nil && p.exists[name].Equal(bt.Table)
+}
+
 // clearing adds the steps that destroy, the Coordinator's first.
 func (p *planner) clearing() {
 	for _, coordinator := range []bool{true, false} {
@@ -306,7 +322,10 @@ func (p *planner) clearing() {
 			case coordinator:
 				s.Kind, s.Text = WithdrawCoordinator, fmt.Sprintf("drop the Coordinator's table %s in %q", name, to)
 				s.Clients = "no transaction can be decided until the table is there again: every client fails"
-			case !have.Equal(bt.Table):
+			case p.broken[name] != nil:
+				s.Drop, s.Text = true, fmt.Sprintf("drop %s in %q, which cannot be read: %v", name, to, p.broken[name])
+				s.Destroys = "the table, all rows in it and the rights on it"
+			case !p.right(bt):
 				s.Drop, s.Text = true, fmt.Sprintf("drop %s in %q: %s", name, to, difference(bt.Table, have))
 				s.Destroys = "the table, its " + counted(s.Rows) + " and the rights on it"
 			}
@@ -319,7 +338,7 @@ func (p *planner) clearing() {
 func (p *planner) filling() {
 	for _, bt := range p.opts.Backup.Tables() {
 		name, to := bt.Table.Name(), p.places[bt.Storage].Name()
-		if have := p.exists[name]; bt.Coordinator || have != nil && have.Equal(bt.Table) {
+		if bt.Coordinator || p.right(bt) {
 			continue
 		}
 		p.add(Step{Kind: Create, Storage: to, Table: name.String(), Text: fmt.Sprintf("make table %s in %q", name, to)})

@@ -240,7 +240,7 @@ func TestRowWrittenBySomebodyElseMeanwhileIsNoticed(t *testing.T) {
 		}
 	}
 	_, err := restore.Run(t.Context(), w.opts)
-	if !errors.Is(err, model.ErrInconsistent) || !strings.Contains(err.Error(), "bank.accounts") || !w.marked("pg") {
+	if !errors.Is(err, model.ErrUnavailable) || !strings.Contains(err.Error(), `bank.accounts in "pg" (other 7 rows than those that were loaded)`) || !w.marked("pg") {
 		t.Errorf("error is %v", err)
 	}
 	w.opts.Progress = nil

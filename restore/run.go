@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,9 +70,9 @@ type executor struct {
 //
 // The classes of errors: model.ErrRefused if something forbids to begin (nothing
 // was changed), model.ErrDamaged if the backup is not what was written (nothing
-// was changed), model.ErrUnavailable if a database or the repository fails on
-// the way, and model.ErrInconsistent, with a report, if the restore finished and
-// the data breaks an invariant, as it did in the backup.
+// was changed), model.ErrUnavailable for whatever fails after the first change,
+// and model.ErrInconsistent, with a report, if the restore finished and the data
+// breaks an invariant, as it did in the backup.
 func Run(ctx context.Context, opts Options) (*Report, error) {
 	if opts.Workers <= 0 {
 		opts.Workers = defaultWorkers
@@ -195,6 +196,9 @@ func (x *executor) execute(ctx context.Context) error {
 		for steps[i].Kind == Load && i+n < len(steps) && steps[i+n].Kind == Load {
 			n++
 		}
+		if err := x.beforeLoading(ctx, steps[i:i+n]); err != nil {
+			return err
+		}
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(x.opts.Workers)
 		for _, s := range steps[i : i+n] {
@@ -206,6 +210,18 @@ func (x *executor) execute(ctx context.Context) error {
 		i += n - 1
 	}
 	return x.finish(ctx)
+}
+
+// beforeLoading makes sure, in a run that goes on, that there is no Coordinator's
+// table while tables are loaded: somebody may have made it meanwhile.
+func (x *executor) beforeLoading(ctx context.Context, steps []Step) error {
+	if !x.resumed || !slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Load && !x.journal.done(s.ID) }) {
+		return nil
+	}
+	if err := x.journal.forget(context.WithoutCancel(ctx), func(s Step) bool { return s.Kind == LoadCoordinator }); err != nil {
+		return err
+	}
+	return x.withdrawAgain(ctx)
 }
 
 // step runs one step, unless it is done.
@@ -311,6 +327,8 @@ func (x *executor) explain(err error) error {
 	switch {
 	case x.kindDone(Check):
 		e.Hint = "All data is restored and checked; what is left is to remove the marks. Run the same command again"
+	case x.kindDone(Mark) && errors.Is(err, model.ErrDamaged):
+		e.Hint = fmt.Sprintf("The databases are half restored and marked as such (%d of %d steps are done). Restore another backup over them with --backup ID --replace", done, len(x.plan.Steps))
 	case x.kindDone(Mark):
 		e.Hint = fmt.Sprintf("The databases are half restored and marked as such (%d of %d steps are done); the backup is whole. Run the same command again to go on", done, len(x.plan.Steps))
 	case x.marking.Load():
@@ -319,8 +337,8 @@ func (x *executor) explain(err error) error {
 		e.Hint = "Nothing was changed"
 		return e
 	}
-	if errors.Is(err, model.ErrRefused) {
-		e.Class = model.ErrUnavailable // refused, but not before anything was changed
+	if !errors.Is(err, context.Canceled) {
+		e.Class = model.ErrUnavailable // whatever the cause's class is: it is not true that nothing was changed
 	}
 	return e
 }

@@ -93,6 +93,12 @@ func (p powers) marks(ctx context.Context) ([]marker.Marker, error) {
 	return ms, nil
 }
 
+// readable fails if the table in the database is not what its definition says.
+func (p powers) readable(ctx context.Context, t *model.Table) error {
+	_, err := p.Scan(ctx, storage.Scan{Table: t, Kind: storage.ScanTable, Limit: 1})
+	return err
+}
+
 // countLimit is how far rows that are in the way are counted.
 const countLimit = 1_000_000
 

@@ -157,8 +157,8 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 
 // withEarlier adds to the error about a damaged backup which one is whole.
 func withEarlier(ctx context.Context, r repo.Repository, id string, err error) error {
-	if !errors.Is(err, model.ErrDamaged) {
-		return err
+	if classOf(err).err != model.ErrDamaged {
+		return err // or it is damaged, but not before the first change
 	}
 	list, listErr := catalog.List(ctx, r)
 	if listErr != nil {

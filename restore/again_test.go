@@ -1,0 +1,70 @@
+package restore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore"
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+// meddle changes a row of a table, as an application does that does not know
+// that a restore is under way.
+func (w *world) meddle(bt restore.BackupTable, column string) {
+	w.t.Helper()
+	def := bt.Table
+	key := model.RawValue(def.Columns()[0].Type, 1)
+	set := model.BigIntValue(5)
+	if column == "text" {
+		set = model.TextValue("other")
+	}
+	must(w.t, w.targets[bt.Storage].Storage.Mutate(w.t.Context(), storage.Batch{Mutations: []storage.Mutation{{Table: def,
+		Key: model.Key{Partition: []model.Value{key}}, Set: []storage.Assignment{{Column: column, Value: set}}}}}))
+}
+
+// TestTablesThatWereWrittenToMeanwhileAreLoadedAgain writes to three loaded
+// tables after a restore was interrupted: the run that notices it fails, and the
+// next one mends all of them.
+func TestTablesThatWereWrittenToMeanwhileAreLoadedAgain(t *testing.T) {
+	for _, at := range []restore.Kind{restore.LoadCoordinator, restore.Check} {
+		w := newWorld(t, bank(t))
+		w.opts.Workers = 1
+		tables := w.opts.Backup.Tables()
+		w.opts.Progress = func(e restore.Event) {
+			if e.Step.Kind == at && !e.Done && e.Rows == 0 {
+				w.trouble.mu.Lock()
+				w.trouble.failAt = w.trouble.calls + 1
+				w.trouble.mu.Unlock()
+			}
+		}
+		if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) {
+			t.Fatalf("interrupted: error is %v", err)
+		}
+		w.opts.Progress, w.trouble.failAt = nil, 0
+		w.meddle(tables[0], "balance")
+		w.meddle(tables[1], "balance")
+		w.meddle(tables[2], "text")
+		_, err := restore.Run(t.Context(), w.opts)
+		if err == nil || errors.Is(err, model.ErrInconsistent) || !w.marked("pg") {
+			t.Errorf("written to: error is %v", err)
+		}
+		for _, bt := range tables[:3] {
+			if err != nil && !strings.Contains(err.Error(), bt.Table.Name().String()) {
+				t.Errorf("the error does not name %s: %v", bt.Table.Name(), err)
+			}
+		}
+		names, lerr := w.targets["pg"].Storage.Admin().Tables(t.Context(), "coordinator")
+		must(t, lerr)
+		if len(names) != 0 {
+			t.Error("the Coordinator's table is there while tables have to be loaded again")
+		}
+		rep, err := restore.Run(t.Context(), w.opts)
+		must(t, err)
+		if !rep.Resumed {
+			t.Error("the last run began anew")
+		}
+		w.whole()
+	}
+}
