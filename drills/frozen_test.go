@@ -107,36 +107,39 @@ func TestWritersFrozenKilledAndStartedAtAnyMoment(t *testing.T) {
 	killed := 0
 	for round := range 6 {
 		x.committed(t, time.Time{}, 5)
-		what := []string{"a Go writer frozen", "a Java writer frozen", "a Go writer killed and one started"}[round%3]
 		time.Sleep(rand.N(20 * time.Millisecond))
-		pid := x.cmd.Process.Pid
-		if round%3 == 1 {
-			pid = java.peer.PID()
-		}
-		var next *writer
-		if round%3 == 2 {
-			// Killed before, started when the plan is made, so that it comes up during the fence.
-			x.kill()
-			killed++
-		} else if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		_, err := attempt(t, w, folder, 3*time.Second, 0, &hooks{planned: func() {
-			if round%3 == 2 {
-				next = startWriter(t, w, 2, nil)
-			}
-		}})
-		refused(t, what, err)
-		switch {
-		case next != nil:
-			x = next
-		case round%3 == 2:
-			x = startWriter(t, w, 2, nil)
-		default:
-			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		var what string
+		h := &hooks{}
+		after := func() {}
+		freeze := func(pid int) {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			after = func() {
+				if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
+		switch round % 3 {
+		case 0:
+			what = "a Go writer frozen"
+			freeze(x.cmd.Process.Pid)
+		case 1:
+			what = "a Java writer frozen"
+			freeze(java.peer.PID())
+		case 2:
+			// The plan is made: the next thing is the fence, in which the new one comes up.
+			what = "a Go writer killed and one started"
+			h.planned = func() {
+				x.kill()
+				killed++
+				x = startWriter(t, w, 2, nil)
+			}
+		}
+		_, err := attempt(t, w, folder, 3*time.Second, 0, h)
+		refused(t, what, err)
+		after()
 	}
 	// At the end without trouble, so that there is one backup at least.
 	backup(t, w, folder)
