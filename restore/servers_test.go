@@ -70,3 +70,29 @@ func TestConnectedSessionsAreSeenAndEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestMarkIsMadeWhateverTheServersDefaultCollation restores into a server that
+// takes different letters as equal by default: into a database that was made
+// exact by hand it works, and where one would have to be made the plan says no.
+func TestMarkIsMadeWhateverTheServersDefaultCollation(t *testing.T) {
+	s := testenv.NewMariaDB(t, testenv.MariaDBOptions{Collation: "latin1_swedish_ci"})
+	s.DB().SetMaxIdleConns(0)
+	my := open(t, storage.Config{Name: "my", Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
+	defer func() { must(t, my.Close()) }()
+	w := newWorld(t, bank(t))
+	w.opts.Target.Storages[1] = my
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "vault.accounts cannot be made") || !strings.Contains(err.Error(), "Nothing was changed") {
+		t.Fatalf("without the database: error is %v", err)
+	}
+	s.Exec(t, "CREATE DATABASE vault CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	_, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	if got := rowsOf(t, my, w.opts.Backup.Tables()[1].Table); len(got) != 3 {
+		t.Errorf("vault.accounts holds %q", got)
+	}
+	var left int
+	must(t, s.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='stillpoint_restore'").Scan(&left))
+	if left != 0 {
+		t.Error("the mark's database is still there")
+	}
+}

@@ -17,7 +17,7 @@ func (x *executor) mark(ctx context.Context, s Step) (*stepOutcome, error) {
 	failpoint.Here("restore.mark")
 	x.marking.Store(true)
 	t := x.byName[s.Storage]
-	if err := t.Admin().CreateNamespace(ctx, marker.TableName.Namespace); err != nil {
+	if err := makeMarkNamespace(ctx, t.Admin()); err != nil {
 		return nil, err
 	}
 	if err := t.Admin().CreateTable(ctx, marker.Table()); err != nil && !errors.Is(err, model.ErrExists) {
@@ -33,6 +33,15 @@ func (x *executor) mark(ctx context.Context, s Step) (*stepOutcome, error) {
 	}
 	failpoint.Here("restore.mark.done")
 	return &stepOutcome{}, nil
+}
+
+// makeMarkNamespace makes the namespace of the mark, whatever the server's
+// defaults: tables of a backup are nobody's business there.
+func makeMarkNamespace(ctx context.Context, a storage.Admin) error {
+	if exact, ok := a.(storage.ExactNamespaces); ok {
+		return exact.CreateExactNamespace(ctx, marker.TableName.Namespace)
+	}
+	return a.CreateNamespace(ctx, marker.TableName.Namespace)
 }
 
 // unmark removes the mark, the last trace of a restore.

@@ -253,3 +253,12 @@ type Admin interface {
 	// Tables lists the tables of a namespace in order; none if it is not there.
 	Tables(ctx context.Context, namespace string) ([]model.TableName, error)
 }
+
+// ExactNamespaces is an optional power of an Admin whose CreateNamespace relies on
+// defaults of the server and may refuse them.
+type ExactNamespaces interface {
+	// CreateExactNamespace is CreateNamespace for a namespace whose tables
+	// nobody but this project uses: it is made so that texts that differ are
+	// told apart, whatever the server's defaults.
+	CreateExactNamespace(ctx context.Context, namespace string) error
+}

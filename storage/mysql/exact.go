@@ -1,0 +1,25 @@
+package mysql
+
+import (
+	"context"
+
+	"github.com/stillpoint-db/stillpoint/storage"
+)
+
+var _ storage.ExactNamespaces = (*admin)(nil)
+
+// CreateExactNamespace implements storage.ExactNamespaces.
+func (a *admin) CreateExactNamespace(ctx context.Context, ns string) error {
+	if err := a.D.CheckNamespace(ns); err != nil {
+		return err
+	}
+	_, where, err := a.defaultCollation(ctx, ns)
+	if err != nil || where != "" {
+		return err // there already
+	}
+	err = a.Ex.Exec(ctx, "CREATE SCHEMA "+a.D.Ident(ns)+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	if err != nil && a.Ex.IsDuplicate(err) {
+		return nil
+	}
+	return err
+}
