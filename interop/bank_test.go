@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,10 +197,11 @@ func steps(t *testing.T) []string {
 var elsewhere = regexp.MustCompile(`^txn\.(abort|expire|resolve|recover|settle)\.|^txn\.decide\.force$`)
 
 func TestJavaRecoversWhatADyingGoLeaves(t *testing.T) {
-	reached := map[string]bool{}
-	for _, name := range []string{"SQLite", "PostgreSQL", "MariaDB", "PostgreSQL+MariaDB"} {
-		t.Run(name, func(t *testing.T) {
-			w := worlds[name](t)
+	var mu sync.Mutex
+	reached := map[string]bool{} // guarded by mu
+	t.Run("engines", func(t *testing.T) {
+		each(t, worlds, func(t *testing.T, w world) {
+			t.Parallel() // most of it is waiting until Java gives a silent writer up
 			_, bank := openBank(t, w, nil)
 			last := w.namespaces[len(w.namespaces)-1]
 			account := int64(0)
@@ -211,7 +213,9 @@ func TestJavaRecoversWhatADyingGoLeaves(t *testing.T) {
 				for _, step := range steps(t) {
 					e := errand{w.with(settings), "bank", account % accounts, last, (account + 1) % accounts, 3, fmt.Sprintf("errand-%d-%s", i, step)}
 					if runKilled(t, e, step) {
+						mu.Lock()
 						reached[step] = true
+						mu.Unlock()
 						account += 2
 					}
 					if account+2 > accounts {
@@ -233,7 +237,7 @@ func TestJavaRecoversWhatADyingGoLeaves(t *testing.T) {
 			peer.Kill()
 			wantRight(t, w, bank)
 		})
-	}
+	})
 	for _, step := range steps(t) {
 		if !reached[step] && !elsewhere.MatchString(step) {
 			t.Errorf("no process was killed at %s: a step without a kill", step)

@@ -61,9 +61,10 @@ func (e errand) run(ctx context.Context) error {
 	}
 	err = db.Transact(ctx, func(tx *stillpoint.Tx) error {
 		var a, b, other workload.Account
-		// The third account is only read: under SERIALIZABLE it must be validated.
+		// The third account is only read: under SERIALIZABLE it must be validated,
+		// and where it is in another database than the Coordinator, in a step of its own.
 		if err := tx.GetAll(accountsOf(e.FromBranch).Into(&a, e.From), accountsOf(e.ToBranch).Into(&b, e.To),
-			accountsOf(e.FromBranch).Into(&other, accounts-1)); err != nil {
+			accountsOf(e.ToBranch).Into(&other, accounts-1)); err != nil {
 			return err
 		}
 		a.Balance -= e.Amount
