@@ -18,6 +18,9 @@ func (s *Storage) readError(err error) error {
 		return err
 	case capi.IsMissing(err):
 		return &model.Error{Class: model.ErrNotFound, Op: "storage", Subject: strconv.Quote(s.name), Err: err}
+	case capi.IsMissingColumn(err):
+		return &model.Error{Class: model.ErrNotFound, Op: "storage", Subject: strconv.Quote(s.name), Err: err,
+			Hint: "Somebody has changed the table and not its definition: change it back, or restore the table from a backup"}
 	case capi.IsConstraint(err):
 		return &model.Error{Class: model.ErrBadArgument, Op: "storage", Subject: strconv.Quote(s.name), Err: err}
 	case capi.IsNotDatabase(err):

@@ -37,7 +37,7 @@ func rowidSpan(c *capi.Conn, d interface{ Table(model.TableName) string }, t *mo
 	}
 	rows, err := c.Strings("SELECT (SELECT min(" + id + ") FROM " + d.Table(t.Name()) + "),(SELECT max(" + id + ") FROM " + d.Table(t.Name()) + ")")
 	if err != nil {
-		if capi.IsMissing(err) { // WITHOUT ROWID, or no such table: the reader will tell
+		if capi.IsMissing(err) || capi.IsMissingColumn(err) { // no such table, or WITHOUT ROWID: the reader will tell
 			return 0, 0, -1, nil
 		}
 		return 0, 0, 0, err

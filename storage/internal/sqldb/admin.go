@@ -42,7 +42,7 @@ func (a *Admin) together(ctx context.Context, work func(*Admin) error) error {
 type Catalog struct {
 	Namespace string // a row if it exists; "" where there are no namespaces
 	Table     string // a row if it exists
-	Columns   string // the names of its columns
+	Columns   string // the names of its columns, and their types if Dialect.Reads wants them
 	Indexes   string // the names of its indexes
 	Leftovers string // the name of any table or view in a namespace
 }
@@ -336,7 +336,14 @@ func (a *Admin) Table(ctx context.Context, name model.TableName) (*model.Table, 
 		}
 		return nil, err
 	}
-	return a.Meta.Decode(name, rows)
+	t, err := a.Meta.Decode(name, rows)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.agree(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Namespaces implements storage.Admin.

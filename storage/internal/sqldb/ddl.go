@@ -12,6 +12,7 @@ import (
 // CreateTable returns the statement that creates the table itself.
 // ifNotExists makes it harmless to repeat.
 func (d *Dialect) CreateTable(t *model.Table, ifNotExists bool) string {
+	d = d.ddl()
 	var b strings.Builder
 	b.WriteString("CREATE TABLE ")
 	if ifNotExists {
@@ -33,6 +34,7 @@ type Index struct{ Name, SQL string }
 // Indexes returns the indexes of a table beside its primary key, in a fixed
 // order.
 func (d *Dialect) Indexes(t *model.Table) []Index {
+	d = d.ddl()
 	var out []Index
 	n := t.Name()
 	if _, mixed := orders(t); mixed && d.OrderIndex {

@@ -13,6 +13,7 @@ import (
 type Dialect struct {
 	Engine   string
 	Quote    byte // around identifiers; doubled inside
+	DDLQuote byte // the same in CREATE TABLE and CREATE INDEX, if not Quote
 	Numbered bool // placeholders are $1, $2, … instead of ?
 
 	// JoinNames: there are no namespaces; the table of ns.t is "ns$t".
@@ -60,6 +61,10 @@ type Dialect struct {
 	// called once for each shape.
 	Wrap func(st Statement) string
 
+	// Reads, if not nil, tells whether values of a type of ours are read right
+	// from a column that is of a type of the engine.
+	Reads func(want model.DataType, physical string) bool
+
 	// Truncate begins the statement that removes all rows.
 	Truncate string
 	// Catalog has the queries that Admin needs.
@@ -87,6 +92,16 @@ func (d *Dialect) appendIdent(b []byte, name string) []byte {
 		b = append(b, name[i])
 	}
 	return append(b, d.Quote)
+}
+
+// ddl is the dialect as it quotes where something is created.
+func (d *Dialect) ddl() *Dialect {
+	if d.DDLQuote == 0 {
+		return d
+	}
+	quoting := *d
+	quoting.Quote = d.DDLQuote
+	return &quoting
 }
 
 // Table is the quoted full name of a table.

@@ -9,9 +9,11 @@ import (
 type types = [model.TimestampTZ + 1]string
 
 // SQLite is the dialect of SQLite. Its LIKE must be made case-sensitive on each
-// connection, as that of the other engines is.
+// connection, as that of the other engines is. Names in double quotes that are
+// no columns are literals to it: no statement may quote so but those that
+// create, whose texts it keeps as ScalarDB writes them.
 var SQLite = Dialect{
-	Engine: "SQLite", Quote: '"', JoinNames: true, FoldTables: true, FoldColumns: true,
+	Engine: "SQLite", Quote: '`', DDLQuote: '"', JoinNames: true, FoldTables: true, FoldColumns: true,
 	Types: types{
 		model.Boolean: "BOOLEAN", model.Int: "INT", model.BigInt: "BIGINT", model.Float: "FLOAT", model.Double: "DOUBLE",
 		model.Text: "TEXT", model.Blob: "BLOB",
@@ -39,11 +41,15 @@ var PostgreSQL = Dialect{
 	IndexTypes:    types{model.Text: "VARCHAR(10485760)"},
 	MetadataTypes: [5]string{"VARCHAR(128)", "VARCHAR(20)", "VARCHAR(10)", "BOOLEAN", "INTEGER"}, True: "true", False: "false",
 	OrderIndex: true, Upsert: OnConflict, ShareLock: " FOR SHARE", RowValues: true, NullsHigh: true, NoNUL: true,
+	Reads:    readsPostgreSQL,
 	Truncate: "TRUNCATE TABLE ",
 	Catalog: Catalog{
 		Namespace: `SELECT 1 FROM information_schema.schemata WHERE schema_name=$1`,
 		Table:     `SELECT 1 FROM information_schema.tables WHERE table_schema=$1 AND table_name=$2`,
-		Columns:   `SELECT column_name FROM information_schema.columns WHERE table_schema=$1 AND table_name=$2`,
+		Columns: `SELECT a.attname, coalesce(b.typname, t.typname) FROM pg_catalog.pg_attribute a
+			JOIN pg_catalog.pg_class c ON c.oid=a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid=c.relnamespace
+			JOIN pg_catalog.pg_type t ON t.oid=a.atttypid LEFT JOIN pg_catalog.pg_type b ON b.oid=t.typbasetype
+			WHERE n.nspname=$1 AND c.relname=$2 AND a.attnum>0 AND NOT a.attisdropped`,
 		Indexes:   `SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname=$1 AND tablename=$2`,
 		Leftovers: `SELECT table_name FROM information_schema.tables WHERE table_schema=$1 ORDER BY table_name LIMIT 1`,
 	},

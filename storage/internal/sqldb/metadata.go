@@ -25,8 +25,9 @@ func (m Metadata) Name() model.TableName {
 // Create returns the statement that creates the table if it is not there. The
 // order of its columns matters: ScalarDB inserts by position.
 func (m Metadata) Create() string {
-	q, t := m.D.Ident, m.D.MetadataTypes
-	return "CREATE TABLE IF NOT EXISTS " + m.D.Table(m.Name()) + "(" +
+	d := m.D.ddl()
+	q, t := d.Ident, d.MetadataTypes
+	return "CREATE TABLE IF NOT EXISTS " + d.Table(m.Name()) + "(" +
 		q("full_table_name") + " " + t[0] + "," + q("column_name") + " " + t[0] + "," +
 		q("data_type") + " " + t[1] + " NOT NULL," + q("key_type") + " " + t[1] + "," + q("clustering_order") + " " + t[2] + "," +
 		q("indexed") + " " + t[3] + " NOT NULL," + q("ordinal_position") + " " + t[4] + " NOT NULL," +

@@ -29,14 +29,14 @@ func TestMutationTexts(t *testing.T) {
 		sqlite, mysql string
 		args          int
 	}{
-		{storage.Mutation{Set: set[:1]}, `INSERT INTO "n$t" ("p","c","v") VALUES (?,?,?) ON CONFLICT ("p","c") DO UPDATE SET "v"=excluded."v"`,
+		{storage.Mutation{Set: set[:1]}, "INSERT INTO `n$t` (`p`,`c`,`v`) VALUES (?,?,?) ON CONFLICT (`p`,`c`) DO UPDATE SET `v`=excluded.`v`",
 			"INSERT INTO `n`.`t` (`p`,`c`,`v`) VALUES (?,?,?) ON DUPLICATE KEY UPDATE `v`=VALUES(`v`)", 3},
-		{storage.Mutation{}, `INSERT INTO "n$t" ("p","c") VALUES (?,?) ON CONFLICT ("p","c") DO NOTHING`, "INSERT INTO `n`.`t` (`p`,`c`) VALUES (?,?) ON DUPLICATE KEY UPDATE `p`=`p`", 2},
-		{storage.Mutation{Guard: storage.Guard{Kind: storage.NotExists}}, `INSERT INTO "n$t" ("p","c") VALUES (?,?) ON CONFLICT ("p","c") DO NOTHING`, "INSERT INTO `n`.`t` (`p`,`c`) VALUES (?,?)", 2},
-		{storage.Mutation{Set: set, Guard: cond}, `UPDATE "n$t" SET "w"="before_v","before_v"="v","v"=? WHERE "p"=? AND "c"=? AND "w" IS NULL AND "v"<>?`,
+		{storage.Mutation{}, "INSERT INTO `n$t` (`p`,`c`) VALUES (?,?) ON CONFLICT (`p`,`c`) DO NOTHING", "INSERT INTO `n`.`t` (`p`,`c`) VALUES (?,?) ON DUPLICATE KEY UPDATE `p`=`p`", 2},
+		{storage.Mutation{Guard: storage.Guard{Kind: storage.NotExists}}, "INSERT INTO `n$t` (`p`,`c`) VALUES (?,?) ON CONFLICT (`p`,`c`) DO NOTHING", "INSERT INTO `n`.`t` (`p`,`c`) VALUES (?,?)", 2},
+		{storage.Mutation{Set: set, Guard: cond}, "UPDATE `n$t` SET `w`=`before_v`,`before_v`=`v`,`v`=? WHERE `p`=? AND `c`=? AND `w` IS NULL AND `v`<>?",
 			"UPDATE `n`.`t` SET `w`=`before_v`,`before_v`=`v`,`v`=? WHERE `p`=? AND `c`=? AND `w` IS NULL AND `v`<>?", 4},
-		{storage.Mutation{Kind: storage.Delete, Guard: cond}, `DELETE FROM "n$t" WHERE "p"=? AND "c"=? AND "w" IS NULL AND "v"<>?`, "DELETE FROM `n`.`t` WHERE `p`=? AND `c`=? AND `w` IS NULL AND `v`<>?", 3},
-		{storage.Mutation{Guard: storage.Guard{Kind: storage.Exists}}, `SELECT 1 FROM "n$t" WHERE "p"=? AND "c"=?`, "SELECT 1 FROM `n`.`t` WHERE `p`=? AND `c`=? LOCK IN SHARE MODE", 2},
+		{storage.Mutation{Kind: storage.Delete, Guard: cond}, "DELETE FROM `n$t` WHERE `p`=? AND `c`=? AND `w` IS NULL AND `v`<>?", "DELETE FROM `n`.`t` WHERE `p`=? AND `c`=? AND `w` IS NULL AND `v`<>?", 3},
+		{storage.Mutation{Guard: storage.Guard{Kind: storage.Exists}}, "SELECT 1 FROM `n$t` WHERE `p`=? AND `c`=?", "SELECT 1 FROM `n`.`t` WHERE `p`=? AND `c`=? LOCK IN SHARE MODE", 2},
 	} {
 		c.m.Table, c.m.Key = table, k
 		for d, want := range map[*Dialect]string{&SQLite: c.sqlite, MySQL(128): c.mysql} {

@@ -69,10 +69,16 @@ func IsExists(err error) bool {
 	return ok && e.Code == sqlite3.SQLITE_ERROR && strings.HasSuffix(e.Msg, "already exists")
 }
 
-// IsMissing tells that a table or column is not there.
+// IsMissing tells that a table is not there.
 func IsMissing(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Code == sqlite3.SQLITE_ERROR && strings.HasPrefix(e.Msg, "no such ")
+	return ok && e.Code == sqlite3.SQLITE_ERROR && strings.HasPrefix(e.Msg, "no such table: ")
+}
+
+// IsMissingColumn tells that a table is there and a column of it is not.
+func IsMissingColumn(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == sqlite3.SQLITE_ERROR && (strings.HasPrefix(e.Msg, "no such column: ") || strings.Contains(e.Msg, " has no column named "))
 }
 
 // IsReadOnly tells that the file cannot be written.
