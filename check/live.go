@@ -22,6 +22,7 @@ type Databases struct {
 	set         *multi.Set
 	coordinator model.TableName
 	skipped     []Table
+	broken      []Unreadable
 }
 
 var _ Live = (*Databases)(nil)
@@ -45,6 +46,7 @@ func (s *still) Label() string                                  { return s.d.Lab
 func (s *still) Moment() time.Time                              { return s.d.Moment() }
 func (s *still) Tables(ctx context.Context) ([]Table, error)    { return s.d.Tables(ctx) }
 func (s *still) Skipped() []Table                               { return s.d.Skipped() }
+func (s *still) Unreadable() []Unreadable                       { return s.d.Unreadable() }
 func (s *still) Coordinator(ctx context.Context) (Table, error) { return s.d.Coordinator(ctx) }
 func (s *still) Rows(ctx context.Context, t Table) iter.Seq2[*model.Row, error] {
 	return s.d.Rows(ctx, t)
@@ -59,9 +61,12 @@ func (d *Databases) Moment() time.Time { return time.Now() }
 // Skipped implements Source.
 func (d *Databases) Skipped() []Table { return d.skipped }
 
+// Unreadable lists the tables whose definitions Tables could not read.
+func (d *Databases) Unreadable() []Unreadable { return d.broken }
+
 // Tables implements Source.
 func (d *Databases) Tables(ctx context.Context) ([]Table, error) {
-	d.skipped = nil
+	d.skipped, d.broken = nil, nil
 	var tables []Table
 	for _, st := range d.set.Storages() {
 		namespaces, err := st.Admin().Namespaces(ctx)
@@ -82,7 +87,11 @@ func (d *Databases) Tables(ctx context.Context) ([]Table, error) {
 					continue // dropped meanwhile
 				}
 				if err != nil {
-					return nil, err
+					if transient(ctx, err) {
+						return nil, err
+					}
+					d.broken = append(d.broken, Unreadable{Table: name, Storage: st.Name(), Err: err})
+					continue
 				}
 				t := Table{Table: def, Storage: st.Name()}
 				if d.set.Route(name) == st && record.IsTransactional(def) {

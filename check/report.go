@@ -36,7 +36,7 @@ func (l *Level) UnmarshalText(b []byte) error {
 // Violation is one broken rule.
 type Violation struct {
 	ID        string `json:"id"`        // unique in the report
-	Invariant string `json:"invariant"` // "V1" … "V16", "R1"
+	Invariant string `json:"invariant"` // "V1" … "V16", "R1", "R2"
 	Level     Level  `json:"level"`
 	Storage   string `json:"storage,omitempty"`
 	Table     string `json:"table,omitempty"`

@@ -149,6 +149,11 @@ func (r *run) prepare(ctx context.Context) error {
 	for i, t := range r.targets {
 		t.report = &r.rep.Tables[i]
 	}
+	if s, ok := r.src.(interface{ Unreadable() []Unreadable }); ok {
+		for _, u := range s.Unreadable() {
+			r.unreadable(u)
+		}
+	}
 	if err := r.markers(ctx); err != nil {
 		return err
 	}
@@ -187,6 +192,10 @@ func (r *run) read(ctx context.Context) error {
 func (r *run) readTable(ctx context.Context, index int) error {
 	t := r.targets[index]
 	for row, err := range r.src.Rows(ctx, t.Table) {
+		if err != nil && r.live != nil && !transient(ctx, err) {
+			r.unreadable(Unreadable{Table: t.Name(), Storage: t.Storage, Err: err})
+			break
+		}
 		if err != nil {
 			return fmt.Errorf("check %s: %w", t.Name(), err)
 		}
@@ -200,6 +209,12 @@ func (r *run) readTable(ctx context.Context, index int) error {
 	r.progress(t.report.ID, t.report.Records)
 	r.rep.Records += t.report.Records
 	return nil
+}
+
+// unreadable reports a live table that cannot be read, or not to its end. What is
+// wrong in the others is still found.
+func (r *run) unreadable(u Unreadable) {
+	r.violation(broken("R2", "it cannot be read, or not to its end, so it is not checked: %v", u.Err), Violation{Storage: u.Storage, Table: u.Table.String()})
 }
 
 func (r *run) progress(table string, rows int64) {
@@ -380,6 +395,15 @@ var strictRules = []string{"V3", "V8", "V11", "V12"}
 
 // report counts a finding, and lists it if there is room.
 func (r *run) report(f finding, t Table, key, tx string) {
+	v := Violation{Storage: t.Storage, Key: key, Tx: tx}
+	if t.Table != nil {
+		v.Table = t.Name().String()
+	}
+	r.violation(f, v)
+}
+
+// violation is report for what has a place already.
+func (r *run) violation(f finding, v Violation) {
 	if r.opts.Strict && slices.Contains(strictRules, f.rule) {
 		f.level = Error
 	}
@@ -393,9 +417,6 @@ func (r *run) report(f finding, t Table, key, tx string) {
 		return
 	}
 	r.violations[f.rule]++
-	v := Violation{ID: fmt.Sprintf("%s-%d", f.rule, r.violations[f.rule]), Invariant: f.rule, Level: f.level, Storage: t.Storage, Key: key, Tx: tx, Text: f.text}
-	if t.Table != nil {
-		v.Table = t.Name().String()
-	}
+	v.ID, v.Invariant, v.Level, v.Text = fmt.Sprintf("%s-%d", f.rule, r.violations[f.rule]), f.rule, f.level, f.text
 	r.rep.Violations = append(r.rep.Violations, v)
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -39,4 +40,16 @@ type Live interface {
 type Table struct {
 	*model.Table
 	Storage string // the name of the storage that holds it
+}
+
+// Unreadable is a table that is not what its definition says.
+type Unreadable struct {
+	Table   model.TableName
+	Storage string
+	Err     error
+}
+
+// transient tells whether an error is the moment's rather than the data's.
+func transient(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) || errors.Is(err, model.ErrConflict)
 }

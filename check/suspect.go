@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -135,14 +136,19 @@ func (r *run) again(ctx context.Context, f fact) (*model.Row, error) {
 	return rows[0], nil
 }
 
-// decision asks the live Coordinator, group first.
+// decision asks the live Coordinator, group first. A row that cannot be right
+// decides nothing here either: readCoordinator has reported it.
 func (r *run) decision(ctx context.Context, id string) (record.Decision, error) {
 	get := func(id string) (*record.Coordinator, error) {
 		rows, err := r.live.Get(ctx, r.coordinator, []model.Key{{Partition: []model.Value{model.TextValue(id)}}})
 		if err != nil {
 			return nil, err
 		}
-		return record.ParseCoordinator(rows[0])
+		c, err := record.ParseCoordinator(rows[0])
+		if errors.Is(err, model.ErrInconsistent) {
+			return nil, nil
+		}
+		return c, err
 	}
 	var parent *record.Coordinator
 	if group, _, ok := record.SplitID(id); ok {
