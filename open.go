@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/internal/textfile"
 )
 
 // Source is where Open takes its configuration from: File, URL, Properties or
@@ -37,9 +37,9 @@ func (f File) config(overrides map[string]string) (*config.Config, error) {
 	if len(overrides) == 0 {
 		return config.Load(string(f))
 	}
-	data, err := os.ReadFile(string(f))
+	data, err := textfile.Read("read the configuration", string(f))
 	if err != nil {
-		return config.Load(string(f)) // says what is wrong in its own words
+		return nil, err
 	}
 	// The last value of a key counts.
 	var b bytes.Buffer

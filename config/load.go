@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stillpoint-db/stillpoint/internal/properties"
+	"github.com/stillpoint-db/stillpoint/internal/textfile"
 	"github.com/stillpoint-db/stillpoint/model"
 )
 
@@ -17,12 +18,9 @@ import (
 // once, each with the line it is on: model.ErrBadArgument, or model.ErrNotFound
 // if there is no such file.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, &model.Error{Class: model.ErrNotFound, Op: "read the configuration", Detail: "there is no file " + path}
-	case err != nil:
-		return nil, &model.Error{Class: model.ErrBadArgument, Op: "read the configuration", Err: err}
+	data, err := textfile.Read("read the configuration", path)
+	if err != nil {
+		return nil, err
 	}
 	return Parse(path, data)
 }

@@ -3,9 +3,9 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
+	"github.com/stillpoint-db/stillpoint/internal/textfile"
 	"github.com/stillpoint-db/stillpoint/model"
 )
 
@@ -13,12 +13,9 @@ import (
 // column: model.ErrBadArgument; model.ErrRefused for what ScalarDB can do and
 // this program cannot; model.ErrNotFound if there is no such file.
 func Load(path string) (*Schema, error) {
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, &model.Error{Class: model.ErrNotFound, Op: "read the schema", Detail: "there is no file " + path}
-	case err != nil:
-		return nil, &model.Error{Class: model.ErrBadArgument, Op: "read the schema", Err: err}
+	data, err := textfile.Read("read the schema", path)
+	if err != nil {
+		return nil, err
 	}
 	return Parse(path, data)
 }

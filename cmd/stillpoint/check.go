@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
+	"github.com/stillpoint-db/stillpoint/internal/textfile"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
@@ -74,9 +74,9 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 		return usagef("--max-listed and --memory are at least 1")
 	}
 	if o.queries != "" {
-		data, err := os.ReadFile(o.queries)
+		data, err := textfile.Read("read the queries", o.queries)
 		if err != nil {
-			return usagef("query file: %v", err)
+			return err
 		}
 		if opts.Queries, err = check.ParseQueries(data); err != nil {
 			return err
