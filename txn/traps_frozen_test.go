@@ -20,7 +20,7 @@ func trapFrozen(t testing.TB) {
 	for setup, change := range map[string][]func(*txn.Options){"fused": nil, "textbook": {textbook}, "serializable": {serializable}} {
 		for _, when := range []string{"prepared", "decision lost"} {
 			w := newWorld(t, worldOptions{two: true})
-			c := w.open(change...)
+			c := w.open(append(change, func(o *txn.Options) { o.Parallelism = 1 })...) // the vault is prepared last
 			c.fill(2, accountsName, vaultName)
 			restored := false
 			restore := func() {
