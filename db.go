@@ -120,18 +120,31 @@ func (db *DB) enter() error {
 }
 
 // State is what is known of the outcome of a transaction.
-type State = record.State
+type State uint8
 
 // The states that DB.State answers.
 const (
 	// Undecided: not committed, as far as anybody can tell now. While its
 	// writer may still live, it may yet be.
-	Undecided State = 0
+	Undecided State = iota
 	// Committed: all of it.
-	Committed State = record.Committed
+	Committed
 	// Aborted: none of it, for good.
-	Aborted State = record.Aborted
+	Aborted
 )
+
+// String names the state.
+func (s State) String() string { return [...]string{"undecided", "committed", "aborted"}[s] }
+
+func stateOf(d record.Decision) State {
+	switch d.State {
+	case record.Committed:
+		return Committed
+	case record.Aborted:
+		return Aborted
+	}
+	return Undecided
+}
 
 // State asks what became of a transaction whose commit failed with
 // ErrUnknownOutcome. For one that was committed in a single write, which leaves
@@ -144,10 +157,10 @@ func (db *DB) State(ctx context.Context, txID string) (State, error) {
 	}
 	if d, ok := db.doubts.find(txID); ok {
 		dec, err := m.StateOf(ctx, txID, d.table, d.key)
-		return dec.State, err
+		return stateOf(dec), err
 	}
 	dec, err := m.State(ctx, txID)
-	return dec.State, err
+	return stateOf(dec), err
 }
 
 // Flush waits until the records of all transactions that this DB has committed
