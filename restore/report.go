@@ -74,7 +74,7 @@ func (r *Report) Err() error {
 	}
 	return &model.Error{Class: model.ErrInconsistent, Op: "restore", Subject: "of backup " + r.Backup,
 		Detail: fmt.Sprintf("finished, and the data breaks %d invariants, as it did in the backup", r.Check.Errors),
-		Hint:   "See them with: stillpoint check"}
+		Hint:   "See them with: stillpoint check --config FILE"}
 }
 
 // WriteText renders the report for people.

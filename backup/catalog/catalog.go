@@ -25,6 +25,7 @@ const Latest = "latest"
 type Backup struct {
 	Manifest *manifest.Manifest
 	files    repo.Backup
+	repo     string // its location, for hints
 }
 
 // Open opens a sealed backup by its id or as Latest: model.ErrNotFound if there
@@ -39,7 +40,7 @@ func Open(ctx context.Context, r repo.Repository, id string) (*Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, b)
+	return read(ctx, r, b)
 }
 
 // Resolve turns Latest (or "") into the id of the newest sealed backup:
@@ -61,7 +62,7 @@ func Resolve(ctx context.Context, r repo.Repository, id string) (string, error) 
 		Hint: "Make one with: stillpoint backup create"}
 }
 
-func read(ctx context.Context, b repo.Backup) (*Backup, error) {
+func read(ctx context.Context, r repo.Repository, b repo.Backup) (*Backup, error) {
 	data, err := b.Manifest(ctx)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func read(ctx context.Context, b repo.Backup) (*Backup, error) {
 	if m.ID != b.ID() {
 		return nil, model.Errorf(model.ErrDamaged, "backup %s holds the manifest of backup %s", b.ID(), m.ID)
 	}
-	return &Backup{Manifest: m, files: b}, nil
+	return &Backup{Manifest: m, files: b, repo: r.Location()}, nil
 }
 
 // ID returns the backup's id.
@@ -168,7 +169,7 @@ func (b *Backup) fileRows(ctx context.Context, t *manifest.Table, f *manifest.Fi
 func (b *Backup) damaged(name string, err error) error {
 	if d, is := errors.AsType[*archive.DamageError](err); is {
 		return &model.Error{Class: model.ErrDamaged, Detail: fmt.Sprintf("backup %s is damaged: %s (%s): %s", b.ID(), name, d.Where(), d.Reason),
-			Hint: "See what is still whole with: stillpoint backup verify --backup " + b.ID()}
+			Hint: "See what is still whole with: stillpoint backup verify --repo " + b.repo + " --backup " + b.ID()}
 	}
 	return fmt.Errorf("backup %s, file %s: %w", b.ID(), name, err)
 }

@@ -22,11 +22,14 @@ const (
 
 // Verified is the record of the last verification, beside the manifest.
 type Verified struct {
-	Depth      Depth     `json:"depth"`
-	At         time.Time `json:"at"`
-	Sound      bool      `json:"sound"`
-	Problems   []string  `json:"problems,omitempty"` // the first few
-	Stillpoint string    `json:"stillpoint,omitempty"`
+	Depth    Depth     `json:"depth"`
+	At       time.Time `json:"at"`
+	Sound    bool      `json:"sound"`
+	Problems []string  `json:"problems,omitempty"` // the first few
+	// Inconsistent says which rule the data breaks, as it did when it was backed
+	// up; "" = none, or Depth is less than Trial.
+	Inconsistent string `json:"inconsistent,omitempty"`
+	Stillpoint   string `json:"stillpoint,omitempty"`
 }
 
 // Encode renders the record.

@@ -27,9 +27,10 @@ type Options struct {
 	Depth manifest.Depth
 	// Workers is how many files are read at once; 0 = one for each processor.
 	Workers int
-	// Trial restores the backup into scratch databases and checks them; its
-	// error is a problem of the backup if its class is model.ErrDamaged or
-	// model.ErrInconsistent, and ends the verification otherwise.
+	// Trial restores the backup into scratch databases and checks them. Its
+	// error is a problem of the backup if its class is model.ErrDamaged, tells
+	// of the data that was backed up if it is model.ErrInconsistent, and ends
+	// the verification otherwise.
 	Trial func(ctx context.Context, b *catalog.Backup) error
 	// Progress is told how many bytes of files were read; may be nil. It is
 	// called from several goroutines.
@@ -57,6 +58,14 @@ type Report struct {
 	// LastComplete is the newest backup before this one of which no problem
 	// is known; "" = none.
 	LastComplete string `json:"last_complete,omitempty"`
+	// Inconsistent says which rule the data breaks, as it did when it was
+	// backed up; "" = none, or it was not looked at. The backup is whole.
+	Inconsistent string `json:"inconsistent,omitempty"`
+	// Unrecorded says why the result could not be noted beside the backup; ""
+	// = it was.
+	Unrecorded string `json:"unrecorded,omitempty"`
+
+	repo string // where it lies, for hints
 }
 
 // Problem is one thing that is wrong.
@@ -76,8 +85,13 @@ func (p Problem) String() string {
 }
 
 // Err returns what the report means: nil, or an error of class model.ErrDamaged
-// that names every problem and what can still be restored.
+// that names every problem and what can still be restored, or one of class
+// model.ErrInconsistent if the backup is whole and its data breaks a rule.
 func (r *Report) Err() error {
+	if len(r.Problems) == 0 && r.Inconsistent != "" {
+		return &model.Error{Class: model.ErrInconsistent, Detail: fmt.Sprintf("backup %s is whole and can be restored, and its data is inconsistent, as it was when it was backed up: %s", r.ID, r.Inconsistent),
+			Hint: "See all of it with: stillpoint check --repo " + r.repo + " --backup " + r.ID}
+	}
 	if len(r.Problems) == 0 {
 		return nil
 	}
@@ -105,8 +119,8 @@ func (r *Report) Err() error {
 }
 
 // Run verifies a sealed backup, given by its id or as catalog.Latest, and
-// records the result beside its manifest. What is wrong with the backup is in
-// the report; an error means that it could not be verified: model.ErrNotFound
+// records the result beside its manifest if that can be written to. What is wrong
+// with the backup is in the report; an error means that it could not be verified: model.ErrNotFound
 // if there is no such backup, model.ErrRefused if a later version made it.
 func Run(ctx context.Context, r repo.Repository, id string, opts Options) (*Report, error) {
 	if opts.Depth == "" {
@@ -122,7 +136,7 @@ func Run(ctx context.Context, r repo.Repository, id string, opts Options) (*Repo
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{opts: opts, report: &Report{ID: id, Depth: opts.Depth, At: time.Now().UTC().Truncate(time.Second),
+	v := &verifier{opts: opts, report: &Report{repo: r.Location(), ID: id, Depth: opts.Depth, At: time.Now().UTC().Truncate(time.Second),
 		Problems: []Problem{}, Restorable: []string{}, Lost: []string{}}}
 	b, err := catalog.Open(ctx, r, id)
 	switch {
@@ -195,11 +209,15 @@ func (v *verifier) trial(ctx context.Context) error {
 		return model.Errorf(model.ErrBadArgument, "this program has no trial restore")
 	}
 	err := v.opts.Trial(ctx, v.b)
-	if errors.Is(err, model.ErrDamaged) || errors.Is(err, model.ErrInconsistent) {
+	switch {
+	case errors.Is(err, model.ErrDamaged):
 		v.add(Problem{ID: "trial-restore", Text: err.Error()})
-		return nil
+	case errors.Is(err, model.ErrInconsistent):
+		v.report.Inconsistent = err.Error()
+	default:
+		return err
 	}
-	return err
+	return nil
 }
 
 // conclude says what is still restorable, and records the result.
@@ -222,7 +240,10 @@ func (v *verifier) conclude(ctx context.Context, r repo.Repository, b *catalog.B
 			}
 		}
 		if err := v.record(ctx, b); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			rep.Unrecorded = err.Error() // what was found is true all the same
 		}
 	}
 	if len(rep.Problems) == 0 {
@@ -243,7 +264,7 @@ func (v *verifier) conclude(ctx context.Context, r repo.Repository, b *catalog.B
 // record notes the result beside the manifest.
 func (v *verifier) record(ctx context.Context, b *catalog.Backup) error {
 	const most = 20
-	rec := manifest.Verified{Depth: v.report.Depth, At: v.report.At, Sound: len(v.report.Problems) == 0, Stillpoint: v.opts.Version}
+	rec := manifest.Verified{Depth: v.report.Depth, At: v.report.At, Sound: len(v.report.Problems) == 0, Inconsistent: v.report.Inconsistent, Stillpoint: v.opts.Version}
 	for _, p := range v.report.Problems[:min(len(v.report.Problems), most)] {
 		rec.Problems = append(rec.Problems, p.String())
 	}

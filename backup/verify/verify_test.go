@@ -262,7 +262,21 @@ func TestTheTrialRestoreIsPartOfTheDeepestVerification(t *testing.T) {
 	torn := func(context.Context, *catalog.Backup) error {
 		return model.Errorf(model.ErrInconsistent, "one row is torn")
 	}
-	if rep := run(t, r, verify.Options{Depth: manifest.Trial, Trial: torn}); len(rep.Problems) != 1 || rep.Problems[0].ID != "trial-restore" {
+	if rep := run(t, r, verify.Options{Depth: manifest.Trial, Trial: torn}); len(rep.Problems) != 0 || rep.Inconsistent != "one row is torn" ||
+		!errors.Is(rep.Err(), model.ErrInconsistent) || errors.Is(rep.Err(), model.ErrDamaged) {
+		t.Errorf("a faithful backup of inconsistent data: %+v", rep)
+	}
+	b, err := catalog.Open(t.Context(), r, m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Verified(t.Context()); err != nil || !v.Sound || v.Inconsistent != "one row is torn" {
+		t.Errorf("noted: %+v, %v", v, err)
+	}
+	lost := func(context.Context, *catalog.Backup) error {
+		return model.Errorf(model.ErrDamaged, "a block is gone")
+	}
+	if rep := run(t, r, verify.Options{Depth: manifest.Trial, Trial: lost}); len(rep.Problems) != 1 || rep.Problems[0].ID != "trial-restore" || !errors.Is(rep.Err(), model.ErrDamaged) {
 		t.Errorf("%+v", rep)
 	}
 	broken := func(context.Context, *catalog.Backup) error {
@@ -283,5 +297,27 @@ func TestABackupThatIsNotThereCannotBeVerified(t *testing.T) {
 	}
 	if _, err := verify.Run(t.Context(), repo.InFolder(t.TempDir()), catalog.Latest, verify.Options{}); !errors.Is(err, model.ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+// readOnly is a repository whose backups cannot be written to.
+type readOnly struct{ repo.Repository }
+
+func (r readOnly) Open(ctx context.Context, id string) (repo.Backup, error) {
+	b, err := r.Repository.Open(ctx, id)
+	return readOnlyBackup{b}, err
+}
+
+type readOnlyBackup struct{ repo.Backup }
+
+func (readOnlyBackup) PutNote(context.Context, string, []byte) error {
+	return model.Errorf(model.ErrUnavailable, "read-only file system")
+}
+
+func TestABackupThatCannotBeWrittenToIsVerifiedAllTheSame(t *testing.T) {
+	r, _, _ := taken(t)
+	rep := run(t, readOnly{r}, verify.Options{})
+	if rep.Err() != nil || rep.Unrecorded != "read-only file system" || rep.Rows == 0 {
+		t.Errorf("%+v", rep)
 	}
 }

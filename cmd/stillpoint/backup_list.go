@@ -75,6 +75,8 @@ func verifiedText(v *manifest.Verified) string {
 		return "never"
 	case !v.Sound:
 		return "DAMAGED, " + v.At.Format(time.RFC3339)
+	case v.Inconsistent != "":
+		return fmt.Sprintf("%s, DATA INCONSISTENT, %s", v.Depth, v.At.Format(time.RFC3339))
 	}
 	return fmt.Sprintf("%s, %s", v.Depth, v.At.Format(time.RFC3339))
 }

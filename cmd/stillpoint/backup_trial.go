@@ -61,8 +61,11 @@ func (a *app) trialRestore(ctx context.Context, b *catalog.Backup, scratch strin
 	}
 	report, err := restore.Run(ctx, restore.Options{Backup: backup, Target: target, Journal: restore.InFile(filepath.Join(dir, "journal.json")),
 		Scratch: dir, Logger: a.logger})
+	if report != nil && report.Check != nil && !report.Check.Consistent {
+		return report.Check.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("trial restore: %w", err)
 	}
-	return report.Err()
+	return nil
 }

@@ -24,10 +24,11 @@ func backupVerifyCommand(a *app) *cobra.Command {
 		Short: "Tell whether a backup is still what was written",
 		Long: `Tell whether a backup is still what was written: every file, and every row in it.
 Every problem is reported, with what can still be restored. With --trial-restore
-the backup is also restored into scratch SQLite files, which are then checked.
+the backup is also restored into scratch SQLite files, which are then checked: exit
+code 2 if the data is inconsistent, as it was when it was backed up.
 How far a backup was verified is noted beside it, for backup list.
 
-` + exitHelp(0, 1, 5, 6, 64),
+` + exitHelp(0, 1, 2, 5, 6, 64),
 		Example: `  stillpoint backup verify --repo /backups
   stillpoint backup verify --repo /backups --backup latest --trial-restore`,
 		Args: cobra.NoArgs,
@@ -58,6 +59,9 @@ How far a backup was verified is noted beside it, for backup list.
 			}
 			task.Done("")
 			show.Close()
+			if rep.Unrecorded != "" {
+				a.logger.Warn("the result is not noted beside the backup: " + rep.Unrecorded)
+			}
 			a.emit(rep, func(w io.Writer) { printVerified(w, rep) })
 			return rep.Err()
 		}),
