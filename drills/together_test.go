@@ -64,7 +64,7 @@ func TestTwentyBackupsOfThreeDatabasesInARow(t *testing.T) {
 		wantWhole(t, w, folder, m.ID)
 		all, onePhase := decisions(t, w, folder, m.ID)
 		r := wantRestored(t, w, folder, m.ID)
-		t.Logf("backup %2d: longest stall %v seen by a writer (%v in quiet times), %v by the fence itself, in %d attempts; %d transactions, %d of them one-phase; %s", i+1,
+		t.Logf("backup %2d: longest stall %v seen by a writer (at any time one move in a hundred takes %v), %v by the fence itself, in %d attempts; %d transactions, %d of them one-phase; %s", i+1,
 			longest(moves, begun[i], m).Round(time.Millisecond), usual(moves).Round(time.Millisecond), m.Fence.LongestStall.Round(time.Millisecond), m.Fence.Tries, all, onePhase, r)
 		if i == len(taken)-1 && (onePhase == 0 || onePhase == all) {
 			t.Errorf("%d of %d commits are one-phase ones: one kind is missing", onePhase, all)

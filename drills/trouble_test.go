@@ -105,8 +105,13 @@ func TestACommitThatHangsInSynchronousReplication(t *testing.T) {
 	if _, err := attempt(t, w, folder, 3*time.Second, 0, nil); !refused(t, "while a commit hangs", err) {
 		t.Error("a backup was taken past a commit that nobody can see")
 	}
-	release := time.AfterFunc(time.Second, func() { server.Set(t, "synchronous_standby_names", "") })
-	defer release.Stop()
+	time.AfterFunc(time.Second, func() {
+		for _, q := range []string{"ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"} {
+			if _, err := db.ExecContext(context.WithoutCancel(t.Context()), q); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	if m, err := attempt(t, w, folder, 30*time.Second, 0, nil); !refused(t, "while it comes through", err) {
 		t.Logf("longest stall %v in %d attempts", m.Fence.LongestStall.Round(time.Millisecond), m.Fence.Tries)
 	} else {
