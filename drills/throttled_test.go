@@ -24,7 +24,7 @@ func TestWritersCommitWhileADumpIsSlow(t *testing.T) {
 	}
 	folder := t.TempDir()
 	quick := backup(t, w, folder)
-	rate := int64(float64(quick.Totals.Raw) / dumpTime.Seconds())
+	rate := int64(float64(quick.Totals.Raw) / (1.15 * dumpTime.Seconds())) // what is read last is not waited for
 	m := backup(t, w, folder, "--no-verify", "--throttle", strconv.FormatInt(rate, 10))
 	var all, after int
 	for _, x := range ours {
@@ -46,7 +46,7 @@ func TestWritersCommitWhileADumpIsSlow(t *testing.T) {
 	asked, released := window(m)
 	t.Logf("the fence took %v of %v; %d of %d commits of that time (%.1f %%) came after its release", released.Sub(asked).Round(time.Millisecond),
 		m.Ended.Sub(asked).Round(time.Millisecond), after, all, 100*float64(after)/float64(max(all, 1)))
-	if m.Ended.Sub(asked) < *dumpTime/2 {
+	if m.Ended.Sub(asked) < *dumpTime*9/10 {
 		t.Errorf("the dump took %v only", m.Ended.Sub(asked))
 	}
 	if all < 50 || after*100 < all*95 {
