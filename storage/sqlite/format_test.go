@@ -167,15 +167,54 @@ func TestADamagedValueIsReportedAndNotInvented(t *testing.T) {
 }
 
 func TestAValueOfAnotherKindIsReportedAndNotReadAsZero(t *testing.T) {
-	for _, what := range []string{"'abc'", "1.5", "x'00'"} {
-		s := fresh(t)
-		table := accounts(t, s)
-		mustMutate(t, s, put(table, account("a", 1), 1))
-		if err := (executor{s}).Exec(t.Context(), `UPDATE "bank$accounts" SET n=`+what); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Scan(t.Context(), storage.Scan{Table: table, Kind: storage.ScanTable}); !errors.Is(err, model.ErrDamaged) {
-			t.Errorf("%s: %v", what, err)
+	s := fresh(t)
+	spec := model.TableSpec{Name: model.TableName{Namespace: "n", Name: "kinds"}, Columns: []model.Column{{Name: "k", Type: model.Int}}, PartitionKey: []string{"k"}}
+	for typ := model.Boolean; typ <= model.TimestampTZ; typ++ {
+		spec.Columns = append(spec.Columns, model.Column{Name: "v_" + typ.String(), Type: typ})
+	}
+	table, err := model.NewTable(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Admin().CreateTable(t.Context(), table); err != nil {
+		t.Fatal(err)
+	}
+	ex := executor{s}
+	for column, values := range map[string]map[string]string{ // value to what is said of it; "" = it is good
+		"k":             {"'abc'": `the text "abc"`, "99999999999": "does not fit 32 bits", "1.5": "the number 1.5"},
+		"v_BOOLEAN":     {"TRUE": "", "0": "", "2": "the integer 2", "-1": "the integer -1", "'true'": `the text "true"`},
+		"v_INT":         {"-2147483648": "", "2147483648": "does not fit 32 bits", "x'00'": "a blob of 1 bytes"},
+		"v_BIGINT":      {"9223372036854775807": "", "'7'": "", "'abc'": `the text "abc"`, "1e300": "the number 1e+300", "''": `the text ""`},
+		"v_FLOAT":       {"3": "", "9e999": "", "1e300": "the number 1e+300", "'x'": `the text "x"`},
+		"v_DOUBLE":      {"1e300": "", "x'31'": "a blob of 1 bytes"},
+		"v_TEXT":        {"7": "", "x'616263'": "a blob of 3 bytes"},
+		"v_BLOB":        {"x''": "", "'abc'": `the text "abc"`, "0": "the integer 0"},
+		"v_DATE":        {"-354285": "", "-354286": "outside 1000-01-01", "'2024-01-01'": `the text "2024-01-01"`},
+		"v_TIME":        {"86399999999000": "", "86400000000000": "outside one day", "-1": "outside one day"},
+		"v_TIMESTAMP":   {"253402300799999": "", "253402300800000": "outside the years"},
+		"v_TIMESTAMPTZ": {"0": "", "-9223372036854775808": "outside the years"},
+	} {
+		for value, said := range values {
+			for _, sql := range []string{"DELETE FROM `n$kinds`", "INSERT INTO `n$kinds`(k) VALUES (1)", "UPDATE `n$kinds` SET `" + column + "`=" + value} {
+				if err := ex.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := s.Scan(t.Context(), storage.Scan{Table: table, Kind: storage.ScanTable})
+			if said == "" {
+				if err != nil {
+					t.Errorf("%s=%s: %v", column, value, err)
+				}
+				continue
+			}
+			if !errors.Is(err, model.ErrDamaged) || errors.Is(err, model.ErrBadArgument) || !strings.Contains(err.Error(), "n.kinds") || !strings.Contains(err.Error(), "column "+column+" holds") || !strings.Contains(err.Error(), said) {
+				t.Errorf("%s=%s: %v", column, value, err)
+			}
+			if column != "k" {
+				if _, get := s.Get(t.Context(), []storage.Get{{Table: table, Key: model.Key{Partition: []model.Value{model.IntValue(1)}}}}); get == nil || get.Error() != err.Error() || !strings.Contains(get.Error(), "n.kinds (1):") {
+					t.Errorf("%s=%s: get says %v", column, value, get)
+				}
+			}
 		}
 	}
 }

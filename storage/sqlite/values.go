@@ -1,6 +1,10 @@
 package sqlite
 
 import (
+	"fmt"
+	"math"
+	"strconv"
+
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
@@ -61,57 +65,77 @@ func bind(s *capi.Stmt, args []model.Value) error {
 	return nil
 }
 
-// readRow reads all columns of a table from the statement's current row.
+// readRow reads all columns of a table from the statement's current row. SQLite
+// keeps anything in any column, and reads words as the number 0; what is no
+// value of the column's type is model.ErrDamaged.
 func readRow(s *capi.Stmt, t *model.Table, values []model.Value) error {
 	for i, c := range t.Columns() {
-		if !holds(s.Kind(i), c.Type) {
-			return model.Errorf(model.ErrDamaged, "column %s of %s is %s, and the file holds %s there (%q)", c.Name, t.Name(), c.Type, s.Kind(i), excerpt(s.Text(i)))
+		kind := s.Kind(i)
+		v, ok := readValue(s, i, kind, c.Type)
+		var err error
+		if ok {
+			err = v.Check()
 		}
-		v := readValue(s, i, c.Type)
-		if err := v.Check(); err != nil {
-			return model.Errorf(model.ErrDamaged, "column %s of %s: %w", c.Name, t.Name(), err)
+		if !ok || err != nil {
+			return damaged(s, t, i, kind, values, err)
 		}
 		values[i] = v
 	}
 	return nil
 }
 
-// holds tells whether a column of the type may hold a value of the kind. SQLite
-// lets anything be written anywhere, and reads words as the number 0.
-func holds(k capi.Kind, typ model.DataType) bool {
-	switch typ {
-	case model.Text, model.Blob:
-		return true
-	case model.Float, model.Double:
-		return k == capi.Null || k == capi.Integer || k == capi.Real
-	}
-	return k == capi.Null || k == capi.Integer
-}
-
-func excerpt(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "…"
-	}
-	return s
-}
-
-func readValue(s *capi.Stmt, i int, typ model.DataType) model.Value {
-	if s.Kind(i) == capi.Null {
-		return model.Null(typ)
+// readValue reads one value; false if it is none of that type. What SQLite
+// takes as different no condition would ever match: a text is no blob of the
+// same bytes, and 2 is not TRUE.
+func readValue(s *capi.Stmt, i int, kind capi.Kind, typ model.DataType) (model.Value, bool) {
+	if kind == capi.Null {
+		return model.Null(typ), true
 	}
 	switch typ {
 	case model.Text:
-		return model.TextValue(s.Text(i))
+		return model.TextValue(s.Text(i)), kind == capi.Text
 	case model.Blob:
-		return model.BlobStringValue(s.Blob(i))
-	case model.Boolean:
-		return model.BooleanValue(s.Int(i) != 0)
+		return model.BlobStringValue(s.Blob(i)), kind == capi.Blob
 	case model.Float:
-		return model.FloatValue(float32(s.Float(i)))
+		d := s.Float(i)
+		f := float32(d)
+		return model.FloatValue(f), number(kind) && (!math.IsInf(float64(f), 0) || math.IsInf(d, 0))
 	case model.Double:
-		return model.DoubleValue(s.Float(i))
+		return model.DoubleValue(s.Float(i)), number(kind)
+	case model.Boolean:
+		n := s.Int(i)
+		return model.BooleanValue(n == 1), kind == capi.Integer && (n == 0 || n == 1)
 	case model.Timestamp, model.TimestampTZ:
-		return model.RawValue(typ, unpackTime(s.Int(i)))
+		return model.RawValue(typ, unpackTime(s.Int(i))), kind == capi.Integer
 	}
-	return model.RawValue(typ, s.Int(i))
+	return model.RawValue(typ, s.Int(i)), kind == capi.Integer
+}
+
+func number(kind capi.Kind) bool { return kind == capi.Real || kind == capi.Integer }
+
+// damaged says what was found in column i instead of a value of its type. The
+// columns before it have been read.
+func damaged(s *capi.Stmt, t *model.Table, i int, kind capi.Kind, values []model.Value, cause error) error {
+	found := ""
+	switch kind {
+	case capi.Integer:
+		found = "the integer " + strconv.FormatInt(s.Int(i), 10)
+	case capi.Real:
+		found = "the number " + strconv.FormatFloat(s.Float(i), 'g', -1, 64)
+	case capi.Text:
+		found = fmt.Sprintf("the text %.40q", s.Text(i))
+	default:
+		found = fmt.Sprintf("a blob of %d bytes", len(s.Blob(i)))
+	}
+	c := t.Columns()[i]
+	e := &model.Error{Class: model.ErrDamaged, Op: "read", Subject: t.Name().String(),
+		Detail: "column " + c.Name + " holds " + found + ", which is no " + c.Type.String(),
+		Hint:   "Another program has written it; correct the row in the database, or restore a backup"}
+	if cause != nil {
+		e.Detail += " (" + cause.Error() + ")"
+	}
+	if i >= t.KeyLen() {
+		e.Subject += " " + model.KeyOf(t, values).String()
+	}
+	return e
 }

@@ -152,20 +152,6 @@ const (
 	Null    Kind = sqlite3.SQLITE_NULL
 )
 
-func (k Kind) String() string {
-	switch k {
-	case Integer:
-		return "an integer"
-	case Real:
-		return "a floating-point number"
-	case Text:
-		return "a text"
-	case Blob:
-		return "bytes"
-	}
-	return "NULL"
-}
-
 // Kind returns what result column i, counted from 0, holds. Ask before reading
 // it as something else, which may convert it.
 func (s *Stmt) Kind(i int) Kind { return Kind(sqlite3.Xsqlite3_column_type(s.c.tls, s.p, int32(i))) }
