@@ -26,7 +26,7 @@ func stages(t *testing.T) [][]string {
 	}
 	text := strings.ReplaceAll(string(script), `"$tags"`, all[1])
 	sets := [][]string{{"race"}}
-	for _, m := range regexp.MustCompile(`go test -tags ([a-z,]+)`).FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`go test (?:-p \d+ )?-tags ([a-z,]+)`).FindAllStringSubmatch(text, -1) {
 		sets = append(sets, strings.Split(m[1], ","))
 	}
 	return sets
