@@ -29,13 +29,37 @@ type Backup struct {
 }
 
 // Open opens a sealed backup by its id or as Latest: model.ErrNotFound if there
-// is none, model.ErrDamaged if its manifest is, model.ErrRefused if a later
-// version made it.
+// is none, model.ErrDamaged, naming the last complete one, if its manifest is,
+// model.ErrRefused if a later version made it.
 func Open(ctx context.Context, r repo.Repository, id string) (*Backup, error) {
 	id, err := Resolve(ctx, r, id)
 	if err != nil {
 		return nil, err
 	}
+	b, err := open(ctx, r, id)
+	if errors.Is(err, model.ErrDamaged) {
+		return nil, WithEarlier(ctx, r, id, err)
+	}
+	return b, err
+}
+
+// WithEarlier adds to an error about a damaged backup which one before it is
+// complete.
+func WithEarlier(ctx context.Context, r repo.Repository, id string, err error) error {
+	list, listErr := List(ctx, r)
+	if listErr != nil {
+		return err
+	}
+	hint := "There is no complete backup before it"
+	for _, e := range list {
+		if e.ID < id && e.State == repo.Sealed && e.Problem == "" && (e.Verified == nil || e.Verified.Sound) {
+			hint = "The last complete backup before it is " + e.ID
+		}
+	}
+	return &model.Error{Class: model.ErrDamaged, Err: err, Hint: hint}
+}
+
+func open(ctx context.Context, r repo.Repository, id string) (*Backup, error) {
 	b, err := r.Open(ctx, id)
 	if err != nil {
 		return nil, err
@@ -177,7 +201,7 @@ func (b *Backup) damaged(name string, err error) error {
 // Entry is one line of a list of backups.
 type Entry struct {
 	ID       string             `json:"id"`
-	Created  time.Time          `json:"created"`
+	Created  time.Time          `json:"created"` // its moment; by its id, if its manifest cannot be read
 	State    repo.State         `json:"state"`
 	Manifest *manifest.Manifest `json:"-"`                  // nil unless sealed and readable
 	Verified *manifest.Verified `json:"verified,omitempty"` // nil = never
@@ -208,12 +232,12 @@ func List(ctx context.Context, r repo.Repository) ([]Entry, error) {
 }
 
 func (e *Entry) read(ctx context.Context, r repo.Repository) error {
-	b, err := Open(ctx, r, e.ID)
+	b, err := open(ctx, r, e.ID)
 	if err != nil {
 		return err
 	}
 	m := b.Manifest
-	e.Manifest, e.Strategy, e.Totals = m, m.Strategy, &m.Totals
+	e.Manifest, e.Strategy, e.Totals, e.Created = m, m.Strategy, &m.Totals, m.Moment
 	for _, s := range m.Storages {
 		e.Storages = append(e.Storages, s.Name)
 	}

@@ -112,6 +112,37 @@ func TestAListTellsWhatCanBeReadAndWhatCannot(t *testing.T) {
 	}
 }
 
+func TestTheLatestBackupThatIsNoneNamesTheLastCompleteOne(t *testing.T) {
+	root, r, m := taken(t)
+	const tomorrow = "29991231T000000Z-0000"
+	if err := os.Mkdir(filepath.Join(root, tomorrow), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := catalog.Open(t.Context(), r, catalog.Latest)
+	if !errors.Is(err, model.ErrDamaged) || !strings.Contains(err.Error(), tomorrow) || !strings.Contains(err.Error(), "The last complete backup before it is "+m.ID) {
+		t.Error(err)
+	}
+}
+
+func TestAListShowsTheMomentOfABackupAndNotOfItsID(t *testing.T) {
+	root, r, _ := taken(t)
+	const tomorrow = "29991231T000000Z-0000"
+	if err := os.Mkdir(filepath.Join(root, tomorrow+".unfinished"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m, err := create.Run(t.Context(), bank.New(t, bank.Memory, 1, "one"), r, create.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := catalog.List(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := list[len(list)-1]; e.ID != m.ID || e.ID < tomorrow || !e.Created.Equal(m.Moment) {
+		t.Errorf("%+v, of %v", e, m.Moment)
+	}
+}
+
 func TestABackupUnderAnotherIDIsDamage(t *testing.T) {
 	root, r, m := taken(t)
 	const other = "20200101T000000Z-0000"

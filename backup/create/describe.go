@@ -43,6 +43,9 @@ func (b *run) describe(id string, now time.Time) *manifest.Manifest {
 // entry describes a copied table.
 func entry(t *table, files []manifest.File) manifest.Table {
 	def := archive.Define(t.def)
+	if files == nil {
+		files = []manifest.File{} // of a table without rows
+	}
 	return manifest.Table{Storage: t.plan.Storage, Kind: t.plan.Kind, Definition: def, Hash: def.Hash(), Files: files}
 }
 

@@ -25,6 +25,8 @@ type part struct {
 	t        *table
 	throttle *throttle
 
+	every int64 // bytes after which it is reported, and the throttle asked
+
 	name string // of the file at hand
 	file io.WriteCloser
 	w    *archive.Writer // nil = no file is open
@@ -34,13 +36,18 @@ type part struct {
 
 // copyPart streams the rows of a part into the repository.
 func (b *run) copyPart(ctx context.Context, task task, th *throttle) error {
-	p := &part{b: b, t: task.t, throttle: th}
+	p := &part{b: b, t: task.t, throttle: th, every: th.step(reportBytes)}
 	err := spoiled(task.t.source.snap.Read(ctx, task.t.def, task.part, func(row *model.Row) error { return p.write(ctx, row) }))
 	if p.w == nil {
 		return err // the part is empty, or could not be read
 	}
 	if err != nil {
 		_, _ = p.w.Close() // what counts is err; the file goes with the draft
+		_ = p.file.Close()
+		return err
+	}
+	if err := p.throttle.wait(ctx, p.bytes); err != nil {
+		_, _ = p.w.Close()
 		_ = p.file.Close()
 		return err
 	}
@@ -58,7 +65,7 @@ func (p *part) write(ctx context.Context, row *model.Row) error {
 		return err
 	}
 	p.rows++
-	if p.bytes = p.w.Written() - p.told; p.bytes < reportBytes {
+	if p.bytes = p.w.Written() - p.told; p.bytes < p.every {
 		return nil
 	}
 	if err := p.throttle.wait(ctx, p.bytes); err != nil {

@@ -16,6 +16,15 @@ type throttle struct {
 
 func newThrottle(rate int64) *throttle { return &throttle{rate: max(0, rate)} }
 
+// step returns how much a reader may read before it asks again, at most most: so
+// little that ten readers together are at most one second ahead.
+func (t *throttle) step(most int64) int64 {
+	if t.rate == 0 {
+		return most
+	}
+	return min(most, max(1, t.rate/10))
+}
+
 // wait returns when n more bytes may pass, or with ctx's error.
 func (t *throttle) wait(ctx context.Context, n int64) error {
 	if t.rate == 0 {

@@ -134,6 +134,9 @@ func (p *Plan) add(l *look) {
 	for _, f := range in.Findings {
 		p.found(name, f)
 	}
+	if len(l.seen) == 0 {
+		p.find(name, storage.Warning, "no-tables", name, fmt.Sprintf("storage %q holds no ScalarDB table at all: nothing of it will be in the backup", name), "is it the right database?")
+	}
 	var d *Database
 	if i := slices.IndexFunc(p.Databases, func(d *Database) bool { return in.Identity != "" && d.Identity == in.Identity }); i >= 0 {
 		d = p.Databases[i]

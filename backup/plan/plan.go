@@ -175,11 +175,14 @@ func (p *Plan) found(store string, f storage.Finding) {
 	p.Findings = append(p.Findings, Finding{strings.TrimSuffix(f.Code+":"+f.Subject, ":"), store, f})
 }
 
+// nothingChanged ends every refusal.
+const nothingChanged = "Nothing was changed"
+
 // findError adds a blocker that an error tells of.
 func (p *Plan) findError(store, code, subject string, err error) {
 	fix := model.Hint(err)
 	text := strings.TrimSuffix(strings.TrimSuffix(err.Error(), fix), ". ")
-	p.find(store, storage.Blocker, code, subject, text, fix)
+	p.find(store, storage.Blocker, code, subject, text, strings.TrimSuffix(fix, ". "+nothingChanged))
 }
 
 func (p *Plan) blockers() (list []Finding) {
@@ -202,7 +205,7 @@ func (p *Plan) Refusal() error {
 	for _, f := range blockers {
 		reasons = append(reasons, f.String())
 	}
-	return &model.Error{Class: model.ErrRefused, Op: "cannot start the backup", Detail: strings.Join(reasons, "; "), Hint: "Nothing was changed"}
+	return &model.Error{Class: model.ErrRefused, Op: "cannot start the backup", Detail: strings.Join(reasons, "; "), Hint: nothingChanged}
 }
 
 // String renders a finding for people, as in "my: bank.log is not …: fix".
@@ -210,6 +213,9 @@ func (f Finding) String() string {
 	var b strings.Builder
 	if f.Storage != "" {
 		fmt.Fprintf(&b, "%s: ", f.Storage)
+	}
+	if f.Subject != "" && f.Subject != f.Storage && !strings.Contains(f.Text, f.Subject) {
+		fmt.Fprintf(&b, "%s: ", f.Subject)
 	}
 	b.WriteString(f.Text)
 	if f.Fix != "" {

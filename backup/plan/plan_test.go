@@ -214,7 +214,7 @@ func TestWhatTheDatabaseFindsIsShownAndBlockersRefuse(t *testing.T) {
 	blocker := storage.Finding{Code: "missing-right", Severity: storage.Blocker, Subject: "one.accounts", Text: "no right", Fix: "GRANT it"}
 	warning := storage.Finding{Code: "commits-forgotten", Severity: storage.Warning, Subject: "synchronous_commit", Text: "it is off"}
 	p := plainly(t, bank.New(t, with("one", less{findings: []storage.Finding{warning, blocker}}), 1, "one"), plan.Options{})
-	refused(t, p, "one: no right (GRANT it)")
+	refused(t, p, "one: one.accounts: no right (GRANT it)")
 	finds(t, p, storage.Warning, "commits-forgotten")
 	if p.Findings[0].Code != "missing-right" {
 		t.Error("the blocker is not the first finding")
@@ -318,6 +318,18 @@ func TestNothingToBackUpIsRefused(t *testing.T) {
 	refused(t, p, "there is no table to back up")
 }
 
+func TestAStorageWithoutAnyTableIsWarnedOf(t *testing.T) {
+	one := bank.New(t, bank.Memory, 1, "one").Storages()[0]
+	p := plainly(t, bank.Set(t, one, bank.Memory(t, "two")), plan.Options{})
+	accepted(t, p)
+	finds(t, p, storage.Warning, "no-tables")
+	for _, f := range p.Findings {
+		if f.Code == "no-tables" && f.Subject != "two" {
+			t.Errorf("warned of %q", f.Subject)
+		}
+	}
+}
+
 func TestAnExclusionThatIsNoTableNameIsABadArgument(t *testing.T) {
 	if _, err := plan.Make(t.Context(), bank.Set(t, memory.New("one")), plan.Options{Exclude: []string{"accounts"}}); !errors.Is(err, model.ErrBadArgument) {
 		t.Error(err)
@@ -361,5 +373,8 @@ func TestAForeignRepositoryIsRefusedInThePlan(t *testing.T) {
 	}
 	p := plainly(t, set, plan.Options{Repository: repo.InFolder(folder)})
 	refused(t, p, "is not a backup repository")
+	if n := strings.Count(p.Refusal().Error(), "Nothing was changed"); n != 1 {
+		t.Errorf("says %d times that nothing was changed: %v", n, p.Refusal())
+	}
 	finds(t, p, storage.Blocker, "repository-unusable")
 }

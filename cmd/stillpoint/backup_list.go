@@ -84,6 +84,10 @@ func verifiedText(v *manifest.Verified) string {
 // age renders how old something is, in one unit.
 func age(d time.Duration) string {
 	switch {
+	case d < -time.Minute:
+		return "in the future" // by its id, or by another clock
+	case d < 0:
+		return "0 s"
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < 2*time.Hour:
