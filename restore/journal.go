@@ -122,8 +122,11 @@ func journalName(places []Place) string {
 	}
 	slices.Sort(ids)
 	sum := sha256.Sum256([]byte(strings.Join(ids, "\x01")))
-	return "restore-" + hex.EncodeToString(sum[:8])
+	return journalPrefix + hex.EncodeToString(sum[:8])
 }
+
+// journalPrefix begins the names of journals among the notes of a backup.
+const journalPrefix = "restore-"
 
 // loadJournal returns the journal of a restore under way; nil if there is none.
 func loadJournal(ctx context.Context, store Journal, name string) (*journal, error) {

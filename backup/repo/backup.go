@@ -127,6 +127,21 @@ func (b *folderBackup) Note(_ context.Context, name string) ([]byte, error) {
 	return data, b.r.trouble("read backup "+b.id+" in", err)
 }
 
+// Notes implements Backup.
+func (b *folderBackup) Notes(context.Context) ([]string, error) {
+	dir, err := os.ReadDir(b.path(""))
+	if err != nil {
+		return nil, b.r.trouble("read backup "+b.id+" in", err)
+	}
+	var names []string
+	for _, d := range dir {
+		if name, is := strings.CutSuffix(d.Name(), noteSuffix); is && !d.IsDir() {
+			names = append(names, name)
+		}
+	}
+	return names, nil // ReadDir sorts; names as Path wrote them
+}
+
 // PutNote implements Backup.
 func (b *folderBackup) PutNote(_ context.Context, name string, data []byte) error {
 	if err := checkName(name); err != nil {

@@ -92,6 +92,8 @@ type Backup interface {
 	// Note reads what was noted beside the manifest: model.ErrNotFound if
 	// nothing was.
 	Note(ctx context.Context, name string) ([]byte, error)
+	// Notes lists the names of what was noted, in order.
+	Notes(ctx context.Context) ([]string, error)
 	// PutNote notes something beside the manifest, replacing it in one step.
 	PutNote(ctx context.Context, name string, data []byte) error
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/config"
+	"github.com/stillpoint-db/stillpoint/model"
 )
 
 func backupCommand(a *app) *cobra.Command {
@@ -42,6 +45,23 @@ func (f *repoFlag) open() (repo.Repository, error) {
 		return nil, usagef("--repo %s: backups are kept in folders; object stores are not supported yet", f.folder)
 	}
 	return repo.InFolder(f.folder), nil
+}
+
+// openBackup opens a backup that the command line names: a misuse if it, or the
+// repository, is not there.
+func openBackup(ctx context.Context, r repo.Repository, id string) (*catalog.Backup, error) {
+	_, err := r.List(ctx)
+	if errors.Is(err, model.ErrNotFound) {
+		return nil, usagef("--repo %s: there is no backup repository", r.Location())
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := catalog.Open(ctx, r, id)
+	if errors.Is(err, model.ErrNotFound) {
+		return nil, usage(err)
+	}
+	return b, err
 }
 
 // backupFlag is the flag --backup.

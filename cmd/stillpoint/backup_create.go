@@ -50,6 +50,9 @@ that backup plan shows. Afterwards the files are read back and verified.
 			if err != nil {
 				return err
 			}
+			if o.workers < 0 {
+				return usagef("--workers is at least 1; 0 is one a processor")
+			}
 			rate, err := parseRate(o.throttle)
 			if err != nil {
 				return err
@@ -63,7 +66,7 @@ that backup plan shows. Afterwards the files are read back and verified.
 	o.to.flag(c)
 	f := c.Flags()
 	f.IntVar(&o.workers, "workers", 0, "the most parts of tables that are read at once (default one a processor)")
-	f.StringVar(&o.throttle, "throttle", "", "the most `BYTES` of rows that are read in a second, as in 20MB")
+	f.StringVar(&o.throttle, "throttle", "", "the most `BYTES` of rows that are read in a second, as in 20MB; at most one second's worth is read at once")
 	f.BoolVar(&o.noVerify, "no-verify", false, "do not read the files back")
 	return c
 }

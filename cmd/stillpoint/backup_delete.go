@@ -5,23 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/restore"
 )
 
 func backupDeleteCommand(a *app) *cobra.Command {
 	var from repoFlag
 	var id string
-	var yes bool
+	var yes, abandon bool
 	c := &cobra.Command{
 		Use:   "delete",
 		Short: "Delete a backup",
 		Long: `Delete a backup, sealed or unfinished. Without --yes the command shows what it
-would delete and is refused. Nothing that is not a backup is ever deleted.
+would delete and is refused. So is deleting a backup whose restore has begun and has
+not finished. Nothing that is not a backup is ever deleted.
 
 ` + exitHelp(0, 1, 4, 5, 64),
 		Example: `  stillpoint backup delete --repo /backups --backup 20261122T083001Z-7f3a --yes`,
@@ -62,6 +65,11 @@ would delete and is refused. Nothing that is not a backup is ever deleted.
 				return err
 			}
 			defer func() { err = errors.Join(err, lock.Release()) }()
+			if state == string(repo.Sealed) && !abandon {
+				if err := refuseHalfRestored(ctx, r, id); err != nil {
+					return err
+				}
+			}
 			if err := r.Delete(ctx, id); err != nil {
 				return err
 			}
@@ -72,5 +80,20 @@ would delete and is refused. Nothing that is not a backup is ever deleted.
 	from.flag(c)
 	c.Flags().StringVar(&id, "backup", "", "the `ID` of a backup, or latest")
 	c.Flags().BoolVar(&yes, "yes", false, "do it")
+	c.Flags().BoolVar(&abandon, "abandon-restore", false, "delete it even if a restore of it is not finished, which cannot go on then")
 	return c
+}
+
+// refuseHalfRestored fails if databases are half restored from a backup.
+func refuseHalfRestored(ctx context.Context, r repo.Repository, id string) error {
+	b, err := r.Open(ctx, id)
+	if err != nil {
+		return err
+	}
+	restores, err := restore.Unfinished(ctx, b)
+	if err != nil || len(restores) == 0 {
+		return err
+	}
+	return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("a restore of backup %s is not finished: %s", id, strings.Join(restores, "; ")),
+		Hint: "Finish it with stillpoint restore run, or give it up with --abandon-restore. Nothing was changed"}
 }

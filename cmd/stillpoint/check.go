@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stillpoint-db/stillpoint/backup/catalog"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/config"
@@ -90,7 +89,7 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 			return a.runCheck(ctx, check.NewDatabases(filepath.Base(a.configFile), set, cfg.Transaction.CoordinatorNamespace), opts)
 		})
 	}
-	b, err := catalog.Open(ctx, repo.InFolder(o.repo), o.backup)
+	b, err := openBackup(ctx, repo.InFolder(o.repo), o.backup)
 	if err != nil {
 		return err
 	}

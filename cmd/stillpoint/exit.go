@@ -63,6 +63,9 @@ type class struct {
 // classOf returns the class of an error; "failed" if it has none. The outermost
 // class counts, as it was chosen with the most knowledge.
 func classOf(err error) class {
+	if _, is := errors.AsType[interrupted](err); is {
+		return class{context.Canceled, "interrupted"}
+	}
 	if e, ok := errors.AsType[*model.Error](err); ok && e.Class != nil {
 		for _, c := range classNames {
 			if e.Class == c.err {

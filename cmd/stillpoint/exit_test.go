@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
 )
@@ -97,6 +98,14 @@ func TestAnInterruptedRunSaysSo(t *testing.T) {
 	code := Run(ctx, []string{"schema", "show", "--config", file}, strings.NewReader(""), &stdout, &stderr)
 	if code != 1 || stdout.Len() != 0 || !strings.HasPrefix(stderr.String(), "error: interrupted: ") {
 		t.Errorf("%d %q %q", code, &stdout, &stderr)
+	}
+}
+
+func TestAnAgeIsNeverNegative(t *testing.T) {
+	for d, want := range map[time.Duration]string{-2 * time.Second: "0 s", -time.Hour: "in the future", 3 * time.Second: "3 s", 3 * time.Minute: "3 min"} {
+		if got := age(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ type failure struct {
 // finish prints what is left to print and returns the exit code.
 func (a *app) finish(ctx context.Context, err error) int {
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("interrupted: %w", err)
+		err = interrupted{err}
 	}
 	if a.output == "json" {
 		if werr := a.printJSON(err); werr != nil && err == nil {
@@ -62,6 +62,12 @@ func (a *app) finish(ctx context.Context, err error) int {
 	}
 	return exitCode(err)
 }
+
+// interrupted is the error of a run that was told to end.
+type interrupted struct{ err error }
+
+func (e interrupted) Error() string { return "interrupted: " + e.err.Error() }
+func (e interrupted) Unwrap() error { return e.err }
 
 // printJSON prints the result and the failure as one object.
 func (a *app) printJSON(err error) error {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -138,7 +140,7 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 				id = marked
 			}
 		}
-		b, err := catalog.Open(ctx, folder, id)
+		b, err := openBackup(ctx, folder, id)
 		if err != nil {
 			return err
 		}
@@ -151,32 +153,21 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 		if o.journal != "" {
 			opts.Journal = restore.InFile(o.journal)
 		}
-		return withEarlier(ctx, folder, b.ID(), run(opts))
-	})
-}
-
-// withEarlier adds to the error about a damaged backup which one is whole.
-func withEarlier(ctx context.Context, r repo.Repository, id string, err error) error {
-	if classOf(err).err != model.ErrDamaged {
-		return err // or it is damaged, but not before the first change
-	}
-	list, listErr := catalog.List(ctx, r)
-	if listErr != nil {
-		return err
-	}
-	earlier := "there is no complete backup before it"
-	for _, e := range list {
-		if e.ID < id && e.State == repo.Sealed && e.Problem == "" {
-			earlier = "the last complete backup before it is " + e.ID
+		err = run(opts)
+		if err != nil && classOf(err).err == model.ErrDamaged { // and not after the first change
+			return catalog.WithEarlier(ctx, folder, b.ID(), err)
 		}
-	}
-	return &model.Error{Class: model.ErrDamaged, Err: err, Hint: strings.ToUpper(earlier[:1]) + earlier[1:]}
+		return err
+	})
 }
 
 // runRestore runs a restore with its progress, under the repository's lock.
 func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Options) (err error) {
 	if o.journal == "" {
 		lock, err := repo.InFolder(o.repo).Lock(ctx, "restore")
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			return &model.Error{Err: err, Hint: "If the repository may only be read, keep the journal elsewhere with --journal FILE. Nothing was changed"}
+		}
 		if err != nil {
 			return err
 		}
