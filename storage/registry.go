@@ -51,6 +51,15 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Reveal returns the secret itself, for the one place that sends it.
 func (s Secret) Reveal() string { return string(s) }
 
+// CredentialsHint is the way out for somebody whom a database refuses, with this
+// password: what is known of it without showing it.
+func CredentialsHint(password Secret) string {
+	if strings.Contains(string(password), "${") {
+		return "The password still holds a placeholder, ${…}: what it names is not set. Set that environment variable, or write $${ if the password is meant to hold ${"
+	}
+	return "Check the user name and the password: username and password beside the storage's contact_points"
+}
+
 // Driver opens storages of one kind of database.
 type Driver interface {
 	// Open connects and checks that the database answers. Errors have class

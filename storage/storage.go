@@ -245,7 +245,8 @@ type Admin interface {
 	// TruncateTable removes all rows.
 	TruncateTable(ctx context.Context, name model.TableName) error
 	// Table reads a definition, fresh from the database: model.ErrNotFound if
-	// there is none.
+	// there is none, model.ErrDamaged if it makes no sense or the table lacks
+	// a column of it. DropTable drops such a table too.
 	Table(ctx context.Context, name model.TableName) (*model.Table, error)
 	// Namespaces lists the namespaces that hold tables, the one of the
 	// metadata itself excluded, in order.

@@ -13,6 +13,10 @@
 // turns in the order in which they asked; other processes are met by SQLite's
 // own locks. Only local file systems have locks that can be relied on.
 //
+// SQLite keeps a value of any kind in any column. What is no value of the column's
+// type, as ScalarDB writes it, is an error when it is read, and is never turned
+// into one: text in a BIGINT column, 2 in a BOOLEAN one, a text among blobs.
+//
 // LIKE distinguishes upper and lower case here, as it does on other engines;
 // Java's ScalarDB on SQLite does not.
 package sqlite

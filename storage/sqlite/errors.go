@@ -6,6 +6,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 	"github.com/stillpoint-db/stillpoint/storage/sqlite/internal/capi"
 )
 
@@ -20,7 +21,7 @@ func (s *Storage) readError(err error) error {
 		return &model.Error{Class: model.ErrNotFound, Op: "storage", Subject: strconv.Quote(s.name), Err: err}
 	case capi.IsMissingColumn(err):
 		return &model.Error{Class: model.ErrNotFound, Op: "storage", Subject: strconv.Quote(s.name), Err: err,
-			Hint: "Somebody has changed the table and not its definition: change it back, or restore the table from a backup"}
+			Hint: sqldb.DriftHint}
 	case capi.IsConstraint(err):
 		return &model.Error{Class: model.ErrBadArgument, Op: "storage", Subject: strconv.Quote(s.name), Err: err}
 	case capi.IsNotDatabase(err):

@@ -34,7 +34,11 @@ func (a *Admin) together(ctx context.Context, work func(*Admin) error) error {
 	if !ok {
 		return work(a)
 	}
-	return tx.Transact(ctx, func(ex Executor) error { return work(&Admin{D: a.D, Meta: a.Meta, Ex: ex}) })
+	return tx.Transact(ctx, func(ex Executor) error {
+		in := *a
+		in.Ex = ex
+		return work(&in)
+	})
 }
 
 // Catalog has an engine's queries over its catalogue. Arguments: the namespace
@@ -52,6 +56,9 @@ type Admin struct {
 	D    *Dialect
 	Meta Metadata
 	Ex   Executor
+	// MetadataOptions, if not nil, returns what is to follow CREATE SCHEMA and
+	// the namespace of the metadata table.
+	MetadataOptions func(context.Context) (string, error)
 }
 
 // NewAdmin makes an Admin with its metadata in the given namespace; "" means
@@ -109,17 +116,27 @@ func (a *Admin) CreateNamespace(ctx context.Context, ns string) error {
 	if ns == a.Meta.Namespace {
 		return model.Errorf(model.ErrBadArgument, "namespace %q is that of the metadata table", ns)
 	}
-	return a.createSchema(ctx, ns)
+	return a.createSchema(ctx, ns, nil)
 }
 
-func (a *Admin) createSchema(ctx context.Context, ns string) error {
+// createSchema creates a namespace, unless it is there, with the options that
+// a function, if not nil, is asked for.
+func (a *Admin) createSchema(ctx context.Context, ns string, options func(context.Context) (string, error)) error {
 	if a.D.Catalog.Namespace == "" {
 		return nil
 	}
 	if have, err := a.Ex.Query(ctx, a.D.Catalog.Namespace, ns); err != nil || len(have) > 0 {
 		return err
 	}
-	err := a.Ex.Exec(ctx, "CREATE SCHEMA "+a.D.Ident(ns))
+	sql := "CREATE SCHEMA " + a.D.Ident(ns)
+	if options != nil {
+		more, err := options(ctx)
+		if err != nil {
+			return err
+		}
+		sql += more
+	}
+	err := a.Ex.Exec(ctx, sql)
 	if err != nil && a.Ex.IsDuplicate(err) {
 		return nil
 	}
@@ -253,7 +270,7 @@ func (a *Admin) createIndexes(ctx context.Context, t *model.Table) error {
 func (a *Admin) record(ctx context.Context, t *model.Table) error {
 	sql, args := a.Meta.Insert(t)
 	for try := 0; ; try++ {
-		err := a.createSchema(ctx, a.Meta.Namespace)
+		err := a.createSchema(ctx, a.Meta.Namespace, a.MetadataOptions)
 		if err == nil {
 			err = a.Ex.Exec(ctx, a.Meta.Create())
 		}

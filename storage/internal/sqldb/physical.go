@@ -8,6 +8,9 @@ import (
 	"github.com/stillpoint-db/stillpoint/model"
 )
 
+// DriftHint is the way out where a table is not as its definition says.
+const DriftHint = "Somebody has changed the table and not its definition: change it back, or restore the table from a backup"
+
 // agree compares a definition with the columns that the table has in the
 // database: model.ErrDamaged if one is not there or holds something else.
 // Columns that the definition does not know are nobody's here. A table that is
@@ -31,7 +34,7 @@ func (a *Admin) agree(ctx context.Context, t *model.Table) error {
 		}
 		return &model.Error{Class: model.ErrDamaged, Op: "table", Subject: t.Name().String(),
 			Detail: wrong + "; its definition in " + a.Meta.Name().String() + " says otherwise",
-			Hint:   "Somebody has changed the table and not its definition: change it back, or restore the table from a backup"}
+			Hint:   DriftHint}
 	}
 	return nil
 }
