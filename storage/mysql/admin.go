@@ -17,7 +17,23 @@ type admin struct {
 }
 
 func newAdmin(s *Store) *admin {
-	return &admin{Admin: sqldb.NewAdmin(s.dialect, s.opts.metadata, executor{s}), store: s}
+	a := &admin{Admin: sqldb.NewAdmin(s.dialect, s.opts.metadata, executor{s}), store: s}
+	a.MetadataOptions = a.metadataOptions
+	return a
+}
+
+// metadataOptions makes the database of the metadata tell all names apart,
+// whatever the server's default: where it does not, the record of table n.T is
+// found, and deleted, as that of n.t. Who reads it sees no difference.
+func (a *admin) metadataOptions(ctx context.Context) (string, error) {
+	collation, _, err := a.defaultCollation(ctx, a.Meta.Namespace)
+	if err != nil {
+		return "", err
+	}
+	if loose, err := a.loose(ctx, collation); err != nil || !loose {
+		return "", err
+	}
+	return exact, nil
 }
 
 // CheckTable implements storage.Admin.
@@ -29,7 +45,7 @@ func (a *admin) CheckTable(ctx context.Context, t *model.Table) error {
 	if err != nil {
 		return err
 	}
-	return a.checkCollation(ctx, "create table", t.Name().String(), collation, where)
+	return a.checkCollation(ctx, "create table", t.Name().String(), t.Name().Namespace, collation, where)
 }
 
 // CreateNamespace implements storage.Admin. As ScalarDB does, it leaves the
@@ -43,7 +59,7 @@ func (a *admin) CreateNamespace(ctx context.Context, ns string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkCollation(ctx, "create namespace", ns, collation, where); err != nil {
+	if err := a.checkCollation(ctx, "create namespace", ns, ns, collation, where); err != nil {
 		return err
 	}
 	return a.Admin.CreateNamespace(ctx, ns)
@@ -75,7 +91,7 @@ func (a *admin) defaultCollation(ctx context.Context, ns string) (collation, whe
 	return rows[0][0], "", nil
 }
 
-func (a *admin) checkCollation(ctx context.Context, op, subject, collation, where string) error {
+func (a *admin) checkCollation(ctx context.Context, op, subject, ns, collation, where string) error {
 	if a.store.opts.acceptCollation {
 		return nil
 	}
@@ -86,11 +102,11 @@ func (a *admin) checkCollation(ctx context.Context, op, subject, collation, wher
 	e := &model.Error{Class: model.ErrRefused, Op: op, Subject: subject}
 	if where == "" {
 		e.Detail = fmt.Sprintf("the server's default collation %s takes keys that differ only in case or accents as equal", collation)
-		e.Hint = fmt.Sprintf("Create the database yourself (CREATE DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), "+
-			"start the server with --collation-server=utf8mb4_bin, or accept it with %s=accept.", a.D.Ident(subject), propCollation)
+		e.Hint = fmt.Sprintf("Create the database yourself (CREATE DATABASE %s%s), start the server with --collation-server=utf8mb4_bin, or accept it with %s=accept",
+			a.D.Ident(ns), exact, propCollation)
 	} else {
 		e.Detail = fmt.Sprintf("the default collation %s of %s takes keys that differ only in case or accents as equal", collation, where)
-		e.Hint = fmt.Sprintf("Change it (ALTER DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin) or accept it with %s=accept.", propCollation)
+		e.Hint = fmt.Sprintf("Change it (ALTER DATABASE %s%s) or accept it with %s=accept", a.D.Ident(ns), exact, propCollation)
 	}
 	return e
 }

@@ -40,8 +40,10 @@ func TestACaseInsensitiveDefaultCollationIsRefusedUnlessAccepted(t *testing.T) {
 	}
 	table := tableOf(t, "bank", "t")
 	refused(s.Admin().CheckTable(ctx, table), "default collation")
+	refused(s.Admin().CreateTable(ctx, table), "CREATE DATABASE `bank` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 	server.Exec(t, "CREATE DATABASE bank")
 	refused(s.Admin().CreateTable(ctx, table), "database bank")
+	refused(s.Admin().CreateTable(ctx, table), "ALTER DATABASE `bank` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
 	// The ways out.
 	server.Exec(t, "CREATE DATABASE exact CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
@@ -50,6 +52,10 @@ func TestACaseInsensitiveDefaultCollationIsRefusedUnlessAccepted(t *testing.T) {
 	}
 	if err := s.Admin().CreateTable(ctx, tableOf(t, "exact", "t")); err != nil {
 		t.Fatal(err)
+	}
+	var collation string
+	if err := server.DB().QueryRow("SELECT default_collation_name FROM information_schema.schemata WHERE schema_name='scalardb'").Scan(&collation); err != nil || collation != "utf8mb4_bin" {
+		t.Errorf("the metadata's database has collation %q, %v: tables that differ in case would be one", collation, err)
 	}
 	accepting := openURL(t, server.URL(), property(propCollation, "accept"))
 	if err := accepting.Admin().CreateTable(ctx, table); err != nil {

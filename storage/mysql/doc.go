@@ -44,4 +44,11 @@
 // deadlock. Reads are single statements outside of transactions and therefore
 // always fresh. Where the server writes its binary log as statements, which
 // allows no READ COMMITTED, sessions are REPEATABLE READ.
+//
+// # Collations
+//
+// Databases for tables get the server's default, as ScalarDB's do, unless that
+// takes keys as equal that differ in case or accents; then creating is refused.
+// Databases of our own, those of the metadata table and of a restore's mark, are
+// made with utf8mb4_bin on such a server.
 package mysql

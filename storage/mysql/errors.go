@@ -11,6 +11,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
 // Numbers of errors of the server.
@@ -91,7 +92,7 @@ func class(err error) error {
 	switch errorNumber(err) {
 	case errLockWait, errDeadlock, errSnapshotConflict, errLockNowait:
 		return model.ErrConflict
-	case errTableMissing, errUnknownTable, errUnknownDatabase, errDatabaseMissing:
+	case errTableMissing, errUnknownTable, errUnknownDatabase, errDatabaseMissing, errUnknownColumn:
 		return model.ErrNotFound
 	case errDatabaseExists, errTableExists, errDuplicateColumn, errDuplicateIndex, errDuplicate:
 		return model.ErrExists
@@ -121,6 +122,8 @@ func (s *Store) wrap(op string, err error) error {
 	switch errorNumber(err) {
 	case errTableDenied, errDatabaseDenied, errColumnDenied, errRightMissing:
 		e.Hint = "The database user lacks a right; an administrator can GRANT it."
+	case errUnknownColumn:
+		e.Hint = sqldb.DriftHint
 	case errReadOnlyServer, errReadOnlyMode:
 		e.Hint = "The server takes no writes; point the storage at the primary."
 	}
@@ -198,15 +201,14 @@ var refusals = map[uint16]bool{
 
 // openError says why a session could not be opened, in one sentence and without
 // secrets.
-func openError(name, endpoint, user string, err error) error {
-	e := &model.Error{Class: model.ErrUnavailable, Op: "open storage", Subject: fmt.Sprintf("%q", name)}
+func (s *Store) openError(err error) error {
+	endpoint := s.target.endpoint
+	e := &model.Error{Class: model.ErrUnavailable, Op: "open storage", Subject: fmt.Sprintf("%q", s.cfg.Name)}
 	switch errorNumber(err) {
 	case errAccessDenied, 1698, 1130:
-		e.Class = model.ErrBadArgument
-		e.Detail = fmt.Sprintf("%s refuses user %q or its password", endpoint, user)
-		e.Hint = "Check scalar.db.username and scalar.db.password."
+		e.Detail = fmt.Sprintf("%s refuses user %q or its password", endpoint, s.target.config.User)
+		e.Hint = storage.CredentialsHint(storage.Secret(s.target.config.Passwd))
 	case errUnknownDatabase, errDatabaseDenied:
-		e.Class = model.ErrBadArgument
 		e.Err = err
 		e.Hint = "The database in the URL is only a default and may be left out."
 	case errTooManySessions, 1203, 1226:

@@ -8,6 +8,9 @@ import (
 
 var _ storage.ExactNamespaces = (*admin)(nil)
 
+// exact are the options of a database whose tables tell all texts apart.
+const exact = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
 // CreateExactNamespace implements storage.ExactNamespaces.
 func (a *admin) CreateExactNamespace(ctx context.Context, ns string) error {
 	if err := a.D.CheckNamespace(ns); err != nil {
@@ -17,7 +20,7 @@ func (a *admin) CreateExactNamespace(ctx context.Context, ns string) error {
 	if err != nil || where != "" {
 		return err // there already
 	}
-	err = a.Ex.Exec(ctx, "CREATE SCHEMA "+a.D.Ident(ns)+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	err = a.Ex.Exec(ctx, "CREATE SCHEMA "+a.D.Ident(ns)+exact)
 	if err != nil && a.Ex.IsDuplicate(err) {
 		return nil
 	}

@@ -246,9 +246,10 @@ func TestErrorsOfOpeningAreClearAndHoldNoSecret(t *testing.T) {
 		class               error
 		want                string
 	}{
-		{server.URL(), user, secret, model.ErrBadArgument, "refuses user"},
-		{server.URL() + "?user=" + user + "&password=" + secret, "", "", model.ErrBadArgument, "refuses user"},
-		{server.URL() + "nowhere", user, password, model.ErrBadArgument, "nowhere"},
+		{server.URL(), user, secret, model.ErrUnavailable, "refuses user"},
+		{server.URL() + "?user=" + user + "&password=" + secret, "", "", model.ErrUnavailable, "refuses user"},
+		{server.URL(), user, "${env:" + secret + "}", model.ErrUnavailable, "still holds a placeholder"},
+		{server.URL() + "nowhere", user, password, model.ErrUnavailable, "nowhere"},
 		{fmt.Sprintf("jdbc:mysql://127.0.0.1:%d/", port), user, secret, model.ErrUnavailable, "cannot be reached"},
 		{"jdbc:mysql://no-such-host.invalid/", user, secret, model.ErrUnavailable, "cannot be reached"},
 		{server.URL() + "?sslMode=verify-full", user, secret, model.ErrUnavailable, "TLS"},

@@ -59,7 +59,7 @@ func (s *Store) unfenced(tables []model.TableName) []model.TableName {
 func (s *Store) openAlone(ctx context.Context, level isolation) (*session, error) {
 	ses, err := s.connectAs(ctx, level)
 	if err != nil {
-		return nil, openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+		return nil, s.openError(err)
 	}
 	return ses, nil
 }

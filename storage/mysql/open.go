@@ -70,7 +70,7 @@ func (s *Store) meet(ctx context.Context) error {
 	defer func() { s.giveBack(ctx, ses) }()
 	rows, err := ses.strings(ctx, "SELECT VERSION()")
 	if err != nil || len(rows) != 1 {
-		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+		return s.openError(err)
 	}
 	s.server = server{engine: "MySQL", version: rows[0][0]}
 	if version, _, ok := strings.Cut(rows[0][0], "-MariaDB"); ok {
@@ -80,12 +80,12 @@ func (s *Store) meet(ctx context.Context) error {
 		_, err := ses.statement(ctx, "BEGIN NOT ATOMIC DO ?; END")
 		s.server.compound = err == nil
 		if err != nil && ses.lost() {
-			return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+			return s.openError(err)
 		}
 	}
 	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id", "server_uid")
 	if err != nil {
-		return openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+		return s.openError(err)
 	}
 	s.server.identity = identity(vars, s.server.mariadb)
 	if n, err := strconv.Atoi(vars["max_allowed_packet"]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {

@@ -46,11 +46,22 @@ func (r *rowReader) into(values []model.Value) (bool, error) {
 	for i, c := range r.table.Columns() {
 		v, err := value(c.Type, r.dest[i])
 		if err != nil {
-			return false, &model.Error{Class: model.ErrDamaged, Op: "read", Subject: r.table.Name().String() + "." + c.Name, Err: err}
+			return false, r.damaged(values, i, err)
 		}
 		values[i] = v
 	}
 	return true, nil
+}
+
+// damaged says what is wrong with column i. The columns before it have been read.
+func (r *rowReader) damaged(values []model.Value, i int, cause error) error {
+	e := &model.Error{Class: model.ErrDamaged, Op: "read", Subject: r.table.Name().String(),
+		Detail: fmt.Sprintf("column %s: %v", r.table.Columns()[i].Name, cause), // not its class
+		Hint:   "Another program has written it; correct the row in the database, or restore a backup"}
+	if i >= r.table.KeyLen() {
+		e.Subject += " " + model.KeyOf(r.table, values).String()
+	}
+	return e
 }
 
 // value makes a value of what the driver gives, in either protocol.
@@ -64,8 +75,8 @@ func value(t model.DataType, v driver.Value) (model.Value, error) {
 		if err != nil {
 			return model.Value{}, err
 		}
-		if t == model.Boolean && n != 0 {
-			n = 1
+		if t == model.Boolean && n != 0 && n != 1 { // which no condition would match
+			return model.Value{}, fmt.Errorf("%d is no BOOLEAN", n)
 		}
 		out := model.RawValue(t, n)
 		return out, out.Check()
@@ -75,6 +86,9 @@ func value(t model.DataType, v driver.Value) (model.Value, error) {
 			return model.Value{}, err
 		}
 		if t == model.Float {
+			if math.IsInf(float64(float32(f)), 0) && !math.IsInf(f, 0) {
+				return model.Value{}, fmt.Errorf("%v is no FLOAT", f)
+			}
 			return model.FloatValue(float32(f)), nil
 		}
 		return model.DoubleValue(f), nil
@@ -109,7 +123,11 @@ func integer(v driver.Value) (int64, error) {
 		if len(v) == 1 && v[0] < 2 { // BIT(1)
 			return int64(v[0]), nil
 		}
-		return strconv.ParseInt(string(v), 10, 64)
+		n, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%.40q is not an integer", v)
+		}
+		return n, nil
 	}
 	return 0, fmt.Errorf("%T is not an integer", v)
 }
@@ -123,7 +141,11 @@ func float(v driver.Value) (float64, error) {
 	case int64:
 		return float64(v), nil
 	case []byte:
-		return strconv.ParseFloat(string(v), 64)
+		f, err := strconv.ParseFloat(string(v), 64)
+		if err != nil {
+			return 0, fmt.Errorf("%.40q is not a number", v)
+		}
+		return f, nil
 	}
 	return 0, fmt.Errorf("%T is not a number", v)
 }

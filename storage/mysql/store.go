@@ -80,7 +80,7 @@ func (s *Store) lend(ctx context.Context) (*session, error) {
 	case errors.Is(err, errClosed), ctx.Err() != nil:
 		return nil, storage.UnavailableError(s.cfg.Name, err)
 	}
-	return nil, openError(s.cfg.Name, s.target.endpoint, s.target.config.User, err)
+	return nil, s.openError(err)
 }
 
 // giveBack returns a session to the pool. If ctx ended in the middle of a
