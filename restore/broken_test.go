@@ -31,7 +31,8 @@ func TestTablesThatAreNotWhatTheMetadataSaysAreMadeAnew(t *testing.T) {
 				if when == "before" {
 					behind(t, file, change)
 					w.opts.Replace = false
-					if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "vault.log") || !strings.Contains(err.Error(), "--replace drops it and makes it anew. Nothing was changed") {
+					lost := strings.HasPrefix(change, "DROP TABLE") // and nothing is in the way
+					if _, err := restore.Run(t.Context(), w.opts); !lost && !errors.Is(err, model.ErrRefused) || !lost && !strings.Contains(err.Error(), "--replace drops it and makes it anew. Nothing was changed") || lost && err != nil {
 						t.Fatalf("without --replace: error is %v", err)
 					}
 					w.opts.Replace = true

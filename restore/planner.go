@@ -145,7 +145,7 @@ func (p *planner) inspect(ctx context.Context) error {
 		}
 		found[t.Name()] = in
 		p.found(in.Findings...)
-		sessions, err := t.inspector.Sessions(ctx)
+		sessions, err := t.connected(ctx)
 		if err != nil {
 			return fmt.Errorf("list the sessions of storage %q: %w", t.Name(), err)
 		}
@@ -216,7 +216,10 @@ func (p *planner) lookAt(ctx context.Context, bt BackupTable) error {
 	p.exists[name] = have
 	if err != nil {
 		p.broken[name] = err
-		if !p.opts.Replace {
+		switch {
+		case errors.Is(err, model.ErrNotFound): // lost: there is nothing to replace
+			p.find("lost-table", storage.Warning, name.String(), "", "%s is not in %q, though the metadata there knows it", name, t.Name())
+		case !p.opts.Replace:
 			p.find("broken-table", storage.Blocker, name.String(), "--replace drops it and makes it anew", "%s in %q cannot be read, because it is not what the metadata says: %v", name, t.Name(), err)
 		}
 		return nil
@@ -322,6 +325,8 @@ func (p *planner) clearing() {
 			case coordinator:
 				s.Kind, s.Text = WithdrawCoordinator, fmt.Sprintf("drop the Coordinator's table %s in %q", name, to)
 				s.Clients = "no transaction can be decided until the table is there again: every client fails"
+			case errors.Is(p.broken[name], model.ErrNotFound):
+				s.Drop, s.Text = true, fmt.Sprintf("forget %s in %q: the metadata knows it, and it is not there", name, to)
 			case p.broken[name] != nil:
 				s.Drop, s.Text = true, fmt.Sprintf("drop %s in %q, which cannot be read: %v", name, to, p.broken[name])
 				s.Destroys = "the table, all rows in it and the rights on it"

@@ -4,6 +4,7 @@ package restore_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,5 +95,42 @@ func TestMarkIsMadeWhateverTheServersDefaultCollation(t *testing.T) {
 	must(t, s.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='stillpoint_restore'").Scan(&left))
 	if left != 0 {
 		t.Error("the mark's database is still there")
+	}
+}
+
+// TestTablesThatWereDroppedByHandAreRestored drops namespace and table, which the
+// metadata still knows, and restores without --replace: nothing is in the way.
+func TestTablesThatWereDroppedByHandAreRestored(t *testing.T) {
+	pg, my := testenv.Postgres(t), testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	my.DB().SetMaxIdleConns(0)
+	db := pg.Database(t)
+	w := newWorld(t, bank(t))
+	w.opts.Target.Storages = []storage.Storage{
+		open(t, storage.Config{Name: "pg", Driver: "postgres", URL: pg.URL(db), User: pg.User, Password: storage.Secret(pg.Password)}),
+		open(t, storage.Config{Name: "my", Driver: "mysql", URL: my.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})}
+	for _, st := range w.opts.Target.Storages {
+		defer func() { must(t, st.Close()) }()
+	}
+	_, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	accounts, vault := w.opts.Backup.Tables()[0].Table, w.opts.Backup.Tables()[1].Table
+	want := rowsOf(t, w.opts.Target.Storages[0], accounts)
+	for _, loss := range []string{"DROP TABLE vault.accounts, vault.log", "DROP DATABASE vault"} {
+		c := pg.Connect(t, db)
+		_, err := c.Exec(t.Context(), "DROP TABLE bank.accounts; DROP TABLE coordinator.state").ReadAll()
+		must(t, err)
+		must(t, c.Close(t.Context()))
+		my.Exec(t, loss)
+		p, err := restore.Make(t.Context(), w.opts)
+		must(t, err)
+		must(t, p.Err())
+		_, err = restore.Run(t.Context(), w.opts)
+		must(t, err)
+		if got := rowsOf(t, w.opts.Target.Storages[0], accounts); !slices.Equal(got, want) {
+			t.Errorf("%s: bank.accounts holds %q", loss, got)
+		}
+		if got := rowsOf(t, w.opts.Target.Storages[1], vault); len(got) != 3 {
+			t.Errorf("%s: vault.accounts holds %q", loss, got)
+		}
 	}
 }

@@ -164,7 +164,7 @@ const endTries = 5
 
 func (x *executor) aloneOn(ctx context.Context, t powers) (ended int, err error) {
 	for range endTries {
-		sessions, err := t.inspector.Sessions(ctx)
+		sessions, err := t.connected(ctx)
 		if err != nil || len(sessions) == 0 {
 			return ended, err
 		}

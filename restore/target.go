@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -71,6 +72,27 @@ func powersOf(s storage.Storage) (powers, error) {
 		return p, model.Errorf(model.ErrRefused, "storage %q cannot be inspected", s.Name())
 	}
 	return p, nil
+}
+
+// The sessions of a client that is just logging off are seen for a moment.
+const (
+	sessionLooks = 3
+	sessionPause = 150 * time.Millisecond
+)
+
+// connected lists who stays connected.
+func (p powers) connected(ctx context.Context) ([]storage.Session, error) {
+	for look := 1; ; look++ {
+		sessions, err := p.inspector.Sessions(ctx)
+		if err != nil || len(sessions) == 0 || look == sessionLooks {
+			return sessions, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(sessionPause):
+		}
+	}
 }
 
 // marks reads the marks of a target; none if it has no such table.
