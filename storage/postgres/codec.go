@@ -55,11 +55,20 @@ func appendInt64(b []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(n))
 }
 
+// fixedLengths has the bit of each length, in bytes, that a value may have.
+var fixedLengths = [model.TimestampTZ + 1]uint16{
+	model.Boolean: 1 << 1, model.Int: 1<<2 | 1<<4 | 1<<8, model.BigInt: 1<<2 | 1<<4 | 1<<8, model.Float: 1<<4 | 1<<8, model.Double: 1<<4 | 1<<8,
+	model.Date: 1 << 4, model.Time: 1 << 8, model.Timestamp: 1 << 8, model.TimestampTZ: 1 << 8,
+}
+
 // decodeFixed reads a value of any type but TEXT and BLOB. Narrower and wider
 // columns than ours are read too (double precision for FLOAT, as older releases
 // made it; smallint of imported tables).
 func decodeFixed(c *model.Column, b []byte) (model.Value, error) {
 	var n int64
+	if len(b) > 8 || fixedLengths[c.Type]>>len(b)&1 == 0 {
+		return model.Value{}, model.Errorf(model.ErrDamaged, "column %s holds %d bytes that are no %s", c.Name, len(b), c.Type)
+	}
 	switch len(b) {
 	case 1:
 		n = int64(b[0])
@@ -69,13 +78,15 @@ func decodeFixed(c *model.Column, b []byte) (model.Value, error) {
 		n = int64(int32(binary.BigEndian.Uint32(b)))
 	case 8:
 		n = int64(binary.BigEndian.Uint64(b))
-	default:
-		return model.Value{}, model.Errorf(model.ErrDamaged, "column %s holds %d bytes that are no %s", c.Name, len(b), c.Type)
 	}
 	switch c.Type {
 	case model.Float:
 		if len(b) == 8 {
-			return model.FloatValue(float32(math.Float64frombits(uint64(n)))), nil
+			d := math.Float64frombits(uint64(n))
+			if math.IsInf(float64(float32(d)), 0) && !math.IsInf(d, 0) {
+				return model.Value{}, model.Errorf(model.ErrDamaged, "column %s holds %v, which is no FLOAT", c.Name, d)
+			}
+			return model.FloatValue(float32(d)), nil
 		}
 		return model.RawValue(model.Float, int64(uint32(n))), nil
 	case model.Double:
@@ -92,12 +103,12 @@ func decodeFixed(c *model.Column, b []byte) (model.Value, error) {
 			return model.Value{}, model.Errorf(model.ErrDamaged, "column %s holds a %s with parts of a millisecond, which its type cannot express", c.Name, c.Type)
 		}
 		n = n/1000 + epochMillis
-	default:
+	case model.BigInt, model.Boolean:
 		return model.RawValue(c.Type, n), nil
 	}
 	v := model.RawValue(c.Type, n)
 	if err := v.Check(); err != nil {
-		return v, model.Errorf(model.ErrDamaged, "column %s: %w", c.Name, err)
+		return v, model.Errorf(model.ErrDamaged, "column %s: %v", c.Name, err)
 	}
 	return v, nil
 }
@@ -119,6 +130,16 @@ func (a *arena) take(n int) []byte {
 	b := a.free[:n:n]
 	a.free = a.free[n:]
 	return b
+}
+
+// damaged says what is wrong with column i. The columns before it have been read.
+func damaged(t *model.Table, values []model.Value, i int, cause error) error {
+	e := &model.Error{Class: model.ErrDamaged, Op: "read", Subject: t.Name().String(), Detail: cause.Error(),
+		Hint: "Another program has written it; correct the row in the database, or restore a backup"}
+	if i >= t.KeyLen() {
+		e.Subject += " " + model.KeyOf(t, values).String()
+	}
+	return e
 }
 
 // decodeRow fills values from the columns of a row, which are those of the
@@ -159,7 +180,7 @@ func decodeRow(t *model.Table, values []model.Value, cols [][]byte, a *arena) er
 		default:
 			v, err := decodeFixed(c, b)
 			if err != nil {
-				return model.Errorf(model.ErrDamaged, "%s: %w", t.Name(), err)
+				return damaged(t, values, i, err)
 			}
 			values[i] = v
 		}

@@ -108,6 +108,7 @@ func TestValuesThatNoTypeOfOursHoldsAreNotRounded(t *testing.T) {
 	}{
 		{model.Timestamp, micro(1)}, {model.TimestampTZ, micro(-1)}, {model.Timestamp, micro(math.MaxInt64)}, {model.Time, micro(86400000000)},
 		{model.Date, binary.BigEndian.AppendUint32(nil, math.MaxInt32)}, {model.Int, []byte{1, 2, 3}},
+		{model.Int, micro(1 << 31)}, {model.Date, micro(0)}, {model.Boolean, []byte{0, 2}}, {model.Float, micro(int64(math.Float64bits(1e300)))}, {model.BigInt, make([]byte, 200)},
 	} {
 		if v, err := decodeFixed(&model.Column{Name: "c", Type: c.typ}, c.wire); !errors.Is(err, model.ErrDamaged) {
 			t.Errorf("%s of %x: %v, %v", c.typ, c.wire, v, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
 // The SQLSTATEs that mean something special.
@@ -106,8 +107,10 @@ func (d *db) serverError(e *pgconn.PgError) error {
 		return &model.Error{Class: class, Op: "storage", Subject: fmt.Sprintf("%q", d.name), Err: e, Hint: hint}
 	}
 	switch {
-	case e.Code == codeNoTable || e.Code == codeNoSchema || e.Code == codeNoColumn:
+	case e.Code == codeNoTable || e.Code == codeNoSchema:
 		return wrap(model.ErrNotFound, "")
+	case e.Code == codeNoColumn:
+		return wrap(model.ErrNotFound, sqldb.DriftHint)
 	case e.Code == codeNoRight:
 		return wrap(model.ErrRefused, "Grant the right to user "+d.user+".")
 	case e.Code == codeReadOnly:
@@ -130,7 +133,7 @@ func (d *db) connectError(err error) error {
 		out.Detail = fmt.Sprintf("%s refuses the connection: %s", d.endpoint, pgErr.Message)
 		switch pgErr.Code {
 		case codePassword, codeAuthorization:
-			out.Hint = "Check the user name and the password."
+			out.Hint = storage.CredentialsHint(storage.Secret(d.pool.config.Password))
 		case codeNoDatabase:
 			out.Hint = "Create the database, or correct its name in the JDBC URL."
 		case codeTooManyClients:

@@ -313,6 +313,7 @@ func TestConnectionErrorsAreOneSentenceWithoutSecrets(t *testing.T) {
 		want   string
 	}{
 		"password": {func(c *storage.Config) { c.Password = "wrong-secret" }, "Check the user name and the password"},
+		"variable": {func(c *storage.Config) { c.Password = "${env:secret}" }, "still holds a placeholder"},
 		"user":     {func(c *storage.Config) { c.User = "mallory" }, "Check the user name and the password"},
 		"database": {func(c *storage.Config) { c.URL = s.URL("nowhere") }, `database "nowhere" does not exist`},
 		"host":     {func(c *storage.Config) { c.URL = "jdbc:postgresql://no-such-host.invalid/db" }, `host "no-such-host.invalid" is not known`},
