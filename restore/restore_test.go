@@ -374,3 +374,32 @@ type renamed struct {
 }
 
 func (r renamed) Name() string { return r.name }
+
+// picky is a target that cannot keep a text.
+type picky struct {
+	*target
+	text string
+}
+
+func (p picky) CheckRow(t *model.Table, row *model.Row) error {
+	for i, v := range row.Values {
+		if v.Type() == model.Text && v.Str() == p.text {
+			return model.Errorf(model.ErrBadArgument, "the text for %s cannot be stored", t.Columns()[i].Name)
+		}
+	}
+	return nil
+}
+
+func TestValuesThatATargetCannotKeepAreFoundBeforeAnythingIsChanged(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.fill()
+	w.opts.Replace = true
+	w.opts.Target.Storages[1] = picky{w.targets["my"], "as it is"}
+	_, err := restore.Run(t.Context(), w.opts)
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), `row (1) of vault.log cannot be kept in "my": the text for text cannot be stored`) || !strings.Contains(err.Error(), "Nothing was changed") {
+		t.Errorf("error is %v", err)
+	}
+	if w.marked("pg") || w.marked("my") || w.state("my", "vault.log", "id", "id")[int64(77)] != 77 {
+		t.Error("something was changed")
+	}
+}

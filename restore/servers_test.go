@@ -134,3 +134,21 @@ func TestTablesThatWereDroppedByHandAreRestored(t *testing.T) {
 		}
 	}
 }
+
+func TestTextThatPostgreSQLCannotKeepIsFoundBeforeAnythingIsChanged(t *testing.T) {
+	s := testenv.Postgres(t)
+	pg := open(t, storage.Config{Name: "pg", Driver: "postgres", URL: s.URL(s.Database(t)), User: s.User, Password: storage.Secret(s.Password)})
+	defer func() { must(t, pg.Close()) }()
+	b := bank(t)
+	b.rows["vault.log"][0].Values[1] = model.TextValue("a\x00b")
+	w := newWorld(t, b)
+	w.opts.Target.Storages = []storage.Storage{pg}
+	w.opts.Target.Into = map[string]string{"my": "pg"}
+	_, err := restore.Run(t.Context(), w.opts)
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), `row (1) of vault.log cannot be kept in "pg"`) || !strings.Contains(err.Error(), "Nothing was changed") {
+		t.Errorf("error is %v", err)
+	}
+	if names, err := pg.Admin().Namespaces(t.Context()); err != nil || len(names) != 0 {
+		t.Errorf("there is %v, %v", names, err)
+	}
+}

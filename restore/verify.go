@@ -67,6 +67,8 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 			return err
 		}
 	}
+	to := v.x.places[bt.Storage]
+	checker, _ := to.Storage.(storage.RowChecker)
 	var n int64
 	for row, err := range v.x.opts.Backup.Rows(ctx, bt) {
 		if errors.Is(err, model.ErrDamaged) {
@@ -87,6 +89,12 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 			v.mu.Unlock()
 			if err != nil {
 				return err
+			}
+		}
+		if checker != nil {
+			if err := checker.CheckRow(bt.Table, row); err != nil {
+				return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("row %s of %s cannot be kept in %q", row.Key(), bt.Table.Name(), to.Name()), Err: err,
+					Hint: "Restore that storage into an engine that can keep it, with --into"}
 			}
 		}
 		if n++; n%tellEvery == 0 {

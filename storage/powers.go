@@ -153,6 +153,14 @@ type Loader interface {
 	Load(ctx context.Context, table *model.Table, rows iter.Seq2[*model.Row, error]) (int64, error)
 }
 
+// RowChecker is what a Loader is too if it can tell beforehand, without asking the
+// database, that it cannot hold some value: a NUL character, an infinity.
+type RowChecker interface {
+	// CheckRow fails with model.ErrBadArgument, naming the column, if Load
+	// would refuse the row for what is in it. nil is no promise.
+	CheckRow(t *model.Table, row *model.Row) error
+}
+
 // Inspector answers what a plan must know before anything is touched.
 type Inspector interface {
 	// Inspect looks at the database and at the tables, trying what it can
