@@ -79,6 +79,16 @@ object, for failures too.
 		requireSubcommand(c)
 	}
 	requireSubcommand(root)
+	other := root.RunE
+	show := root.Flags().Bool("version", false, "show the version")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *show && len(args) == 0 {
+			a.started = true
+			a.version()
+			return nil
+		}
+		return other(cmd, args)
+	}
 	return root
 }
 
