@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 
 // planner looks at the targets and makes a plan.
@@ -238,8 +238,9 @@ func (p *planner) lookAt(ctx context.Context, bt BackupTable) error {
 	return nil
 }
 
-// strangers warns of tables that the backup does not hold, in namespaces that
-// it restores.
+// strangers warns of tables that the backup does not hold: in namespaces that it
+// restores of all, elsewhere in the targets of those whose transactions the
+// Coordinator decides.
 func (p *planner) strangers(ctx context.Context) error {
 	in := map[string]map[string]bool{} // storage to namespaces
 	ours := map[model.TableName]bool{marker.TableName: true}
@@ -252,19 +253,33 @@ func (p *planner) strangers(ctx context.Context) error {
 		ours[bt.Table.Name()] = true
 	}
 	for _, t := range p.targets() {
-		for _, ns := range slices.Sorted(maps.Keys(in[t.Name()])) {
+		namespaces, err := t.Admin().Namespaces(ctx)
+		if err != nil {
+			return err
+		}
+		for _, ns := range namespaces {
 			names, err := t.Admin().Tables(ctx, ns)
 			if err != nil {
 				return err
 			}
 			for _, name := range names {
-				if !ours[name] {
+				if !ours[name] && (in[t.Name()][ns] || p.decidedByCoordinator(ctx, t, name)) {
 					p.find("not-in-backup", storage.Warning, name.String(), "", "%s in %q is not in the backup and stays as it is; what is in doubt in it will be undone, because the Coordinator's rows are replaced", name, t.Name())
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// decidedByCoordinator tells whether a table outside of the backup is transactional
+// and may be decided by the Coordinator that is replaced.
+func (p *planner) decidedByCoordinator(ctx context.Context, t powers, name model.TableName) bool {
+	if !slices.ContainsFunc(p.opts.Backup.Tables(), func(bt BackupTable) bool { return bt.Coordinator }) {
+		return false
+	}
+	def, err := t.Admin().Table(ctx, name)
+	return err == nil && record.IsTransactional(def) // what cannot be read is not for a warning
 }
 
 // steps writes the plan down.

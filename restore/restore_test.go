@@ -403,3 +403,23 @@ func TestValuesThatATargetCannotKeepAreFoundBeforeAnythingIsChanged(t *testing.T
 		t.Error("something was changed")
 	}
 }
+
+func TestTransactionalTablesThatTheBackupLacksAreNamedWhereverTheyAre(t *testing.T) {
+	w := newWorld(t, bank(t))
+	plain, err := model.NewTable(model.TableSpec{Name: name("else.log"), PartitionKey: []string{"id"}, Columns: []model.Column{{Name: "id", Type: model.Int}}})
+	must(t, err)
+	makeTable(t, w.targets["my"].Storage, plain)
+	makeTable(t, w.targets["my"].Storage, physical(t, "else.accounts", model.Int))
+	makeTable(t, w.targets["my"].Storage, physical(t, "vault.other", model.Int))
+	p, err := restore.Make(t.Context(), w.opts)
+	must(t, err)
+	var named []string
+	for _, f := range p.Findings {
+		if f.Code == "not-in-backup" {
+			named = append(named, f.Subject)
+		}
+	}
+	if strings.Join(named, " ") != "else.accounts vault.other" {
+		t.Errorf("named are %q", named)
+	}
+}
