@@ -65,3 +65,21 @@ func TestAValueThatIsNoneOfItsTypeIsReported(t *testing.T) {
 		}
 	}
 }
+
+// COPY sends eight bytes of any type that has eight.
+func TestASnapshotLooksAtTypesAgain(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	sql(t, d, "ALTER TABLE bank.accounts ALTER COLUMN balance TYPE date USING NULL")
+	sn, err := d.PrepareSnapshot(t.Context(), storage.SnapshotOptions{Tables: []model.TableName{table.Name()}, Readers: 1, Scratch: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sn.Close() }()
+	if err := errors.Join(sn.Open(t.Context()), sn.Detach(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sn.Table(t.Context(), table.Name()); !errors.Is(err, model.ErrDamaged) || !strings.Contains(err.Error(), "is of type date") {
+		t.Errorf("%v", err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
-	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
 const (
@@ -173,17 +172,23 @@ func (p *snapshot) because(err error) error {
 	return err
 }
 
-// Table implements storage.Snapshot.
+// Table implements storage.Snapshot. COPY does not say what types it sends, so
+// they are compared with the definition as the snapshot sees them.
 func (p *snapshot) Table(ctx context.Context, name model.TableName) (*model.Table, error) {
-	meta := sqldb.Metadata{D: p.db.single.Dialect(), Namespace: p.db.admin.Meta.Namespace}
-	rows, err := p.ask(ctx, meta.Select(), name.String())
-	if err != nil {
-		if hasCode(err, codeNoTable, codeNoSchema) {
-			return nil, sqldb.NoTable(name)
-		}
-		return nil, err
-	}
-	return meta.Decode(name, rows)
+	in := *p.db.admin
+	in.Ex = asker{executor{db: p.db, tx: p.leader}, p}
+	return in.Table(ctx, name)
+}
+
+// asker runs the queries of an Admin in the snapshot.
+type asker struct {
+	executor
+	snapshot *snapshot
+}
+
+// Query implements sqldb.Executor.
+func (a asker) Query(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	return a.snapshot.ask(ctx, sql, args...)
 }
 
 // Verify implements storage.Snapshot. With the locks held nothing can have
