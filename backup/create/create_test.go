@@ -491,6 +491,44 @@ func TestExcludedTablesAreNotInTheBackup(t *testing.T) {
 	}
 }
 
+func TestTablesThatTheLastBackupHoldsAndThisOneWillNotAreWarnedOf(t *testing.T) {
+	r := repo.InFolder(t.TempDir())
+	if _, err := create.Run(t.Context(), bank.New(t, bank.Memory, 1, "one", "two"), r, create.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for exclude, want := range map[string]int{"": 1, "two.*": 0} {
+		set := bank.New(t, bank.Memory, 1, "one", "two")
+		opts := plan.Options{Repository: r}
+		if exclude != "" {
+			opts.Exclude = []string{exclude}
+		} else {
+			for _, st := range set.Storages() {
+				if st.Name() == "two" {
+					if err := st.Admin().DropTable(t.Context(), bank.Accounts("two").Name()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		p, err := plan.Make(t.Context(), set, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, f := range p.Findings {
+			if f.Code == "tables-gone" {
+				got++
+				if !strings.Contains(f.Text, "two.accounts") || strings.Contains(f.Text, "one.") {
+					t.Error(f.Text)
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("exclude %q: %d warnings", exclude, got)
+		}
+	}
+}
+
 func TestLatestIsTheBackupThatWasBegunLast(t *testing.T) {
 	set := bank.New(t, bank.Memory, 1, "one")
 	r := repo.InFolder(t.TempDir())

@@ -162,6 +162,7 @@ func Make(ctx context.Context, set *multi.Set, opts Options) (*Plan, error) {
 		p.prove(ctx, opts.ProofBudget)
 	}
 	p.checkSpace(ctx, opts)
+	p.checkGone(ctx, opts)
 	slices.SortStableFunc(p.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
 	return p, ctx.Err()
 }
