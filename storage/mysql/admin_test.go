@@ -289,3 +289,39 @@ func TestWritesWorkUnderEachIsolationLevel(t *testing.T) {
 		s.giveBack(context.Background(), ses)
 	}
 }
+
+func TestNamesThatDifferInCaseAloneAreRefusedWhereTheyAreOne(t *testing.T) {
+	ctx := context.Background()
+	named := func(ns, name string, columns ...string) *model.Table {
+		spec := model.TableSpec{Name: model.TableName{Namespace: ns, Name: name}, PartitionKey: columns[:1]}
+		for _, c := range columns {
+			spec.Columns = append(spec.Columns, model.Column{Name: c, Type: model.Int})
+		}
+		table, err := model.NewTable(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	for _, folds := range []bool{false, true} {
+		flags := []string{"--lower-case-table-names=0"}
+		if folds {
+			flags = []string{"--lower-case-table-names=1"}
+		}
+		server := testenv.NewMariaDB(t, testenv.MariaDBOptions{Flags: flags})
+		s := openURL(t, server.URL())
+		if err := s.Admin().CreateNamespace(ctx, "bank"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Admin().CreateTable(ctx, named("bank", "t", "id")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Admin().CreateTable(ctx, named("bank", "twice", "id", "ID")); !errors.Is(err, model.ErrBadArgument) || !strings.Contains(err.Error(), "differ in upper and lower case alone") {
+			t.Errorf("columns: %v", err)
+		}
+		err := s.Admin().CreateTable(ctx, named("bank", "T", "id"))
+		if folds && (!errors.Is(err, model.ErrBadArgument) || !strings.Contains(err.Error(), "case alone")) || !folds && err != nil {
+			t.Errorf("tables that are one: %v: %v", folds, err)
+		}
+	}
+}

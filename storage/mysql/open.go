@@ -83,11 +83,12 @@ func (s *Store) meet(ctx context.Context) error {
 			return s.openError(err)
 		}
 	}
-	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id", "server_uid")
+	vars, err := ses.variables(ctx, "max_allowed_packet", "log_bin", "binlog_format", "server_uuid", "hostname", "port", "datadir", "server_id", "server_uid", "lower_case_table_names")
 	if err != nil {
 		return s.openError(err)
 	}
 	s.server.identity = identity(vars, s.server.mariadb)
+	s.dialect.FoldTables = vars["lower_case_table_names"] != "0"
 	if n, err := strconv.Atoi(vars["max_allowed_packet"]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {
 		s.target.config.MaxAllowedPacket = n - 1
 		ses.broken = true // it does not know the limit
