@@ -22,12 +22,9 @@ func (x *executor) check(ctx context.Context, s Step) (*stepOutcome, error) {
 	if err := x.alone(ctx); err != nil {
 		return nil, err
 	}
-	src := &restored{x: x, step: s, got: map[string]*digest{}}
+	src := &restored{x: x, step: s, got: map[string]*digest{}, failed: map[string]error{}}
 	o, err := x.readBack(ctx, src)
 	if err != nil {
-		if src.unreadable != "" && !transient(ctx, err) {
-			err = errors.Join(err, x.loadAgain(ctx, []string{src.unreadable}))
-		}
 		return nil, err
 	}
 	failpoint.Here("restore.check.read")
@@ -42,12 +39,13 @@ func (x *executor) check(ctx context.Context, s Step) (*stepOutcome, error) {
 	return o, nil
 }
 
-// readBack checks the invariants, and takes the digest of every table.
+// readBack checks the invariants, and takes the digest of every table that can be
+// read.
 func (x *executor) readBack(ctx context.Context, src *restored) (*stepOutcome, error) {
 	o := &stepOutcome{}
 	if src.hasCoordinator() {
 		rep, err := check.Run(ctx, src, check.Options{Scratch: x.opts.Scratch})
-		if err != nil {
+		if err != nil && (len(src.failed) == 0 || transient(ctx, err)) {
 			return nil, err
 		}
 		if o.Check, err = json.Marshal(rep); err != nil {
@@ -55,11 +53,11 @@ func (x *executor) readBack(ctx context.Context, src *restored) (*stepOutcome, e
 		}
 	}
 	for _, bt := range x.opts.Backup.Tables() {
-		if src.got[bt.Table.Name().String()] != nil {
+		if name := bt.Table.Name().String(); src.got[name] != nil || src.failed[name] != nil {
 			continue
 		}
 		for _, err := range src.read(ctx, bt) {
-			if err != nil {
+			if err != nil && transient(ctx, err) {
 				return nil, err
 			}
 		}
@@ -80,12 +78,16 @@ func (x *executor) compare(ctx context.Context, src *restored) error {
 			continue
 		}
 		want, got := x.journal.Outcomes[s.ID], src.got[s.Table]
-		if got.rows == want.Rows && got.String() == want.Digest {
-			continue
-		}
-		how := "other " + rowCount(got.rows) + " than those that were loaded"
-		if got.rows != want.Rows {
+		var how string
+		switch {
+		case got == nil:
+			how = "it cannot be read: " + src.failed[s.Table].Error()
+		case got.rows != want.Rows:
 			how = rowCount(got.rows) + " where " + rowCount(want.Rows) + " were loaded"
+		case got.String() != want.Digest:
+			how = "other " + rowCount(got.rows) + " than those that were loaded"
+		default:
+			continue
 		}
 		tables = append(tables, s.Table)
 		texts = append(texts, s.Table+" in \""+s.Storage+"\" ("+how+")")
@@ -131,7 +133,7 @@ type restored struct {
 	got  map[string]*digest // of the tables that were read to their end, by name
 	rows int64
 
-	unreadable string // the table at which reading ended
+	failed map[string]error // why tables cannot be read, by name
 }
 
 var _ check.Source = (*restored)(nil)
@@ -189,7 +191,7 @@ func (r *restored) read(ctx context.Context, bt BackupTable) iter.Seq2[*model.Ro
 		d := newDigest(bt.Table)
 		for row, err := range scanAll(ctx, r.x.places[bt.Storage].Storage, bt.Table) {
 			if err != nil {
-				r.unreadable = bt.Table.Name().String()
+				r.failed[bt.Table.Name().String()] = err
 			} else {
 				d.add(row)
 				if r.rows++; r.rows%tellEvery == 0 {
