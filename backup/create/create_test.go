@@ -364,18 +364,20 @@ func TestATableMadeWhileTheBackupBeginsVoidsIt(t *testing.T) {
 			"plain":         {bank.Plain("two"), false},
 			"left out":      {bank.Accounts("out"), false},
 		} {
-			set := bank.New(t, open, 3, "one", "two")
-			bank.Create(t, set.Route(model.TableName{Namespace: "out"}), bank.Plain("out"))
-			w := &watcher{planned: func() { bank.Create(t, set.Route(c.make.Name()), c.make) }}
-			r := repo.InFolder(t.TempDir())
-			opts := create.Options{Progress: w, Plan: plan.Options{Scratch: t.TempDir(), Exclude: []string{"out.*"}}}
-			_, err := create.Run(t.Context(), set, r, opts)
-			if c.void != errors.Is(err, model.ErrVoid) || !c.void && err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			if list, err := r.List(t.Context()); err != nil || (len(list) == 0) != c.void {
-				t.Error(list, err)
-			}
+			t.Run(name, func(t *testing.T) { // databases of its own
+				set := bank.New(t, open, 3, "one", "two")
+				bank.Create(t, set.Route(model.TableName{Namespace: "out"}), bank.Plain("out"))
+				w := &watcher{planned: func() { bank.Create(t, set.Route(c.make.Name()), c.make) }}
+				r := repo.InFolder(t.TempDir())
+				opts := create.Options{Progress: w, Plan: plan.Options{Scratch: t.TempDir(), Exclude: []string{"out.*"}}}
+				_, err := create.Run(t.Context(), set, r, opts)
+				if c.void != errors.Is(err, model.ErrVoid) || !c.void && err != nil {
+					t.Error(err)
+				}
+				if list, err := r.List(t.Context()); err != nil || (len(list) == 0) != c.void {
+					t.Error(list, err)
+				}
+			})
 		}
 	})
 }
