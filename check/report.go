@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 // Level says how bad a finding is.
@@ -140,6 +141,9 @@ type Report struct {
 	InDoubt       []InDoubt        `json:"in_doubt"` // at most Options.MaxListed
 	Queries       []QueryResult    `json:"queries"`
 	NotApplicable []string         `json:"not_applicable"`
+	// Collations warns of tables of live databases in whose keys different
+	// texts count as one.
+	Collations []storage.Finding `json:"collations"`
 }
 
 // InDoubtTotal is the number of records in doubt.

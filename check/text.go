@@ -33,6 +33,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.writeInDoubt(out)
 	r.writeViolations(out)
 	r.writeQueries(out)
+	for _, f := range r.Collations {
+		fmt.Fprintf(out, "warning: %s: %s\n", f.Subject, f.Text)
+	}
 	if len(r.NotApplicable) > 0 {
 		fmt.Fprintf(out, "not applicable: %s\n", strings.Join(r.NotApplicable, "; "))
 	}
