@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,8 +36,24 @@ type benchOptions struct {
 }
 
 func (o *benchOptions) flags(c *cobra.Command) {
-	c.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to run, as in 30s")
+	o.duration = 10 * time.Second
+	c.Flags().Var((*seconds)(&o.duration), "duration", "how long to run, as in 30s or 2m; a mere number is seconds")
 	c.Flags().IntVar(&o.workers, "workers", 8, "how many goroutines run transactions")
+}
+
+// seconds is a duration in Go's form, or a number of seconds.
+type seconds time.Duration
+
+func (s *seconds) String() string { return time.Duration(*s).String() }
+func (s *seconds) Type() string   { return "duration" }
+
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if n, nerr := strconv.ParseFloat(text, 64); nerr == nil {
+		d, err = time.Duration(n*float64(time.Second)), nil
+	}
+	*s = seconds(d)
+	return err
 }
 
 func (o *benchOptions) check() error {
