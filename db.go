@@ -58,6 +58,7 @@ func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptio
 	if _, err := db.manager(ctx); err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
+	openDBs.Add(1)
 	return db, nil
 }
 
@@ -101,6 +102,7 @@ func (db *DB) Close() error {
 	db.closed = true
 	db.mu.Unlock()
 	db.active.Wait()
+	openDBs.Add(-1)
 	var err error
 	if m := db.txns.Load(); m != nil {
 		err = m.Close(context.Background())

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -48,7 +49,11 @@ func open(t *testing.T, properties settings) *stillpoint.DB {
 // load fills the tables of YCSB once.
 func load(t *testing.T, properties settings, namespaces []string) {
 	t.Helper()
-	if err := workload.NewYCSB(open(t, properties), namespaces, records, payload).Load(t.Context()); err != nil {
+	db, err := stillpoint.Open(t.Context(), stillpoint.Properties(properties))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(workload.NewYCSB(db, namespaces, records, payload).Load(t.Context()), db.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
