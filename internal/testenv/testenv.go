@@ -38,12 +38,16 @@ func TempDir(pattern, account string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if cred, err := credential(account); err != nil {
-		return "", err
-	} else if cred != nil {
-		return dir, os.Chown(dir, int(cred.Uid), int(cred.Gid))
+	return dir, give(dir, account)
+}
+
+// give makes a system account the owner of a folder.
+func give(dir, account string) error {
+	cred, err := credential(account)
+	if err != nil || cred == nil {
+		return err
 	}
-	return dir, nil
+	return os.Chown(dir, int(cred.Uid), int(cred.Gid))
 }
 
 // Binary finds a program by name in the folders (glob patterns, the last match
