@@ -3,7 +3,9 @@
 package stillpoint_test
 
 import (
+	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,12 +16,29 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// behind opens a PostgreSQL database behind a proxy that counts round trips.
-func behind(t *testing.T) (*testenv.Proxy, stillpoint.Properties) {
+// meter counts what reaches a PostgreSQL database.
+type meter struct {
+	t       *testing.T
+	server  *testenv.PostgresServer
+	proxy   *testenv.Proxy
+	traffic func() testenv.PostgresTraffic
+}
+
+// costs are what a number of transactions cost one database.
+type costs struct {
+	Trips      int64 // round trips
+	Statements int64
+	Durable    int64 // commits that were written to the disk before they were answered
+}
+
+// behind starts a PostgreSQL server behind a proxy. Nothing but what comes through
+// the proxy writes to it.
+func behind(t *testing.T) (*meter, stillpoint.Properties) {
 	t.Helper()
-	s := testenv.Postgres(t)
+	s := testenv.StartPostgres(t, "autovacuum=off", "synchronous_commit=on")
+	s.Exec(t, "postgres", "CREATE EXTENSION pg_walinspect")
 	p := testenv.NewProxy(t, s.Addr())
-	return p, stillpoint.Properties{
+	return &meter{t, s, p, testenv.CountPostgres(p)}, stillpoint.Properties{
 		"scalar.db.storage":        "jdbc",
 		"scalar.db.contact_points": strings.Replace(s.URL(s.Database(t)), s.Addr(), p.Addr(), 1),
 		"scalar.db.username":       s.User,
@@ -28,6 +47,26 @@ func behind(t *testing.T) (*testenv.Proxy, stillpoint.Properties) {
 		"scalar.db.jdbc.connection_pool.max_total": "1",
 	}
 }
+
+// during counts what f costs.
+func (m *meter) during(f func()) costs {
+	m.t.Helper()
+	trips, traffic, lsn := m.proxy.RoundTrips(), m.traffic(), m.lsn()
+	f()
+	spent := m.traffic().Sub(traffic)
+	records := m.server.Exec(m.t, "postgres", fmt.Sprintf(
+		`SELECT coalesce(sum(count), 0) FROM pg_get_wal_stats('%s', '%s', true) WHERE "resource_manager/record_type" = 'Transaction/COMMIT'`, lsn, m.lsn()))
+	durable, err := strconv.ParseInt(records[0][0], 10, 64)
+	must(m.t, err)
+	return costs{m.proxy.RoundTrips() - trips, spent.Statements, durable}
+}
+
+func (m *meter) lsn() string {
+	return m.server.Exec(m.t, "postgres", "SELECT pg_current_wal_flush_lsn()")[0][0]
+}
+
+// times multiplies the costs of one transaction.
+func (c costs) times(n int64) costs { return costs{c.Trips * n, c.Statements * n, c.Durable * n} }
 
 func openPlain(t *testing.T, p stillpoint.Properties, defs ...stillpoint.TableDef) *stillpoint.DB {
 	t.Helper()
@@ -40,7 +79,7 @@ func openPlain(t *testing.T, p stillpoint.Properties, defs ...stillpoint.TableDe
 
 // The counts of docs/transactions.md, on the wire of a real server.
 func TestAReadModifyWriteOfOneDatabaseCostsTwoRoundTrips(t *testing.T) {
-	proxy, props := behind(t)
+	server, props := behind(t)
 	db := openPlain(t, props, stillpoint.Define[Account]("bank.accounts"))
 	accounts := stillpoint.TableOf[Account](db, "bank.accounts")
 	change := func() {
@@ -56,12 +95,13 @@ func TestAReadModifyWriteOfOneDatabaseCostsTwoRoundTrips(t *testing.T) {
 		change()
 	}
 	const n = 50
-	before := proxy.RoundTrips()
-	for range n {
-		change()
-	}
-	if got := proxy.RoundTrips() - before; got != 2*n {
-		t.Errorf("%d transactions took %d round trips; want %d", n, got, 2*n)
+	got := server.during(func() {
+		for range n {
+			change()
+		}
+	})
+	if want := (costs{Trips: 2, Statements: 2, Durable: 1}).times(n); got != want {
+		t.Errorf("%d transactions cost %+v; want %+v", n, got, want)
 	}
 
 	var m0, m1 runtime.MemStats
@@ -112,16 +152,20 @@ func TestATransactionOverTwoDatabasesCostsThreeRoundTripsUpToItsAnswer(t *testin
 		change()
 	}
 	const n = 30
-	beforeA, beforeB := pa.RoundTrips(), pb.RoundTrips()
-	for range n {
-		change()
-	}
+	var gotA, gotB costs
+	gotB = pb.during(func() {
+		gotA = pa.during(func() {
+			for range n {
+				change()
+			}
+		})
+	})
 	// The Coordinator's database: the read, and the commit point with its record.
-	if got := pa.RoundTrips() - beforeA; got != 2*n {
-		t.Errorf("%d transactions took %d round trips to the Coordinator's database; want %d", n, got, 2*n)
+	if want := (costs{Trips: 2, Statements: 3, Durable: 1}).times(n); gotA != want {
+		t.Errorf("%d transactions cost the Coordinator's database %+v; want %+v", n, gotA, want)
 	}
 	// The other one: the read, the preparation, and behind the answer the settling.
-	if got := pb.RoundTrips() - beforeB; got != 3*n {
-		t.Errorf("%d transactions took %d round trips to the other database; want %d", n, got, 3*n)
+	if want := (costs{Trips: 3, Statements: 3, Durable: 2}).times(n); gotB != want {
+		t.Errorf("%d transactions cost the other database %+v; want %+v", n, gotB, want)
 	}
 }
