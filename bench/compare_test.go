@@ -38,6 +38,22 @@ func single(s *testenv.PostgresServer, db string) settings {
 	return settings{"scalar.db.storage": "jdbc", "scalar.db.contact_points": s.URL(db), "scalar.db.username": s.User, "scalar.db.password": s.Password}
 }
 
+// twoServers configures two databases, the Coordinator's table in the first.
+func twoServers(s *testenv.PostgresServer, a string, s2 *testenv.PostgresServer, b string) settings {
+	props := settings{
+		"scalar.db.storage":                         "multi-storage",
+		"scalar.db.multi_storage.storages":          "a,b",
+		"scalar.db.multi_storage.namespace_mapping": "ycsb_primary:a,ycsb_secondary:b,coordinator:a",
+		"scalar.db.multi_storage.default_storage":   "a",
+	}
+	for name, p := range map[string]settings{"a": single(s, a), "b": single(s2, b)} {
+		for k, v := range p {
+			props["scalar.db.multi_storage.storages."+name+"."+strings.TrimPrefix(k, "scalar.db.")] = v
+		}
+	}
+	return props
+}
+
 func dsn(s *testenv.PostgresServer, db string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/%s?pool_max_conns=%d", s.User, s.Password, s.Addr(), db, *threads)
 }
@@ -100,17 +116,7 @@ func javaReadsAll(t *testing.T, props settings, namespaces []string) {
 func TestTwoPostgreSQL(t *testing.T) {
 	s, s2 := server(t), server(t)
 	a, b := s.Database(t), s2.Database(t)
-	props := settings{
-		"scalar.db.storage":                         "multi-storage",
-		"scalar.db.multi_storage.storages":          "a,b",
-		"scalar.db.multi_storage.namespace_mapping": "ycsb_primary:a,ycsb_secondary:b,coordinator:a",
-		"scalar.db.multi_storage.default_storage":   "a",
-	}
-	for name, p := range map[string]settings{"a": single(s, a), "b": single(s2, b)} {
-		for k, v := range p {
-			props["scalar.db.multi_storage.storages."+name+"."+strings.TrimPrefix(k, "scalar.db.")] = v
-		}
-	}
+	props := twoServers(s, a, s2, b)
 	namespaces := []string{"ycsb_primary", "ycsb_secondary"}
 	load(t, props, namespaces)
 	pa, pb := pool(t, dsn(s, a)), pool(t, dsn(s2, b))

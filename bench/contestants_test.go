@@ -32,9 +32,9 @@ func merged(a, b settings) settings {
 	return m
 }
 
-func open(t *testing.T, properties settings) *stillpoint.DB {
+func open(t *testing.T, properties settings, opts ...stillpoint.Option) *stillpoint.DB {
 	t.Helper()
-	db, err := stillpoint.Open(context.Background(), stillpoint.Properties(properties))
+	db, err := stillpoint.Open(context.Background(), stillpoint.Properties(properties), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

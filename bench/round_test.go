@@ -41,8 +41,14 @@ type contestant struct {
 // each, the ratio to the baseline of the same round: median and quartiles.
 func compete(t *testing.T, scenario string, cs []contestant) {
 	t.Helper()
+	competeFor(t, *slice, scenario, cs)
+}
+
+// competeFor is compete with slices of a length of its own.
+func competeFor(t *testing.T, slice time.Duration, scenario string, cs []contestant) {
+	t.Helper()
 	for _, c := range cs {
-		d := 2 * time.Second
+		d := max(slice, 2*time.Second)
 		if c.warm {
 			d = *warmup
 		}
@@ -53,7 +59,7 @@ func compete(t *testing.T, scenario string, cs []contestant) {
 	all := make([][]figures, len(cs))
 	for range *rounds {
 		for _, i := range rand.Perm(len(cs)) {
-			f, err := cs[i].run(*slice)
+			f, err := cs[i].run(slice)
 			if err != nil {
 				t.Fatalf("%s: %s: %v", scenario, cs[i].name, err)
 			}
@@ -61,7 +67,7 @@ func compete(t *testing.T, scenario string, cs []contestant) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s: %d threads, %d rounds of %v, load average %s\n", scenario, *threads, *rounds, *slice, loadAverage())
+	fmt.Fprintf(&b, "\n%s: %d threads, %d rounds of %v, load average %s\n", scenario, *threads, *rounds, slice, loadAverage())
 	fmt.Fprintf(&b, "%-34s %24s %9s %9s %9s %14s\n", "contestant", "ratio [quartiles]", "tx/s", "p50 ms", "p99 ms", "cpu s/1000 tx")
 	for i, c := range cs {
 		ratios := make([]float64, *rounds)
@@ -70,9 +76,9 @@ func compete(t *testing.T, scenario string, cs []contestant) {
 		}
 		slices.Sort(ratios)
 		q := func(p float64) float64 { return ratios[int(p*float64(len(ratios)-1)+0.5)] }
-		fmt.Fprintf(&b, "%-34s %24s %9.0f %9.2f %9.2f %14.3f", c.name, fmt.Sprintf("%.2f [%.2f, %.2f]", q(0.5), q(0.25), q(0.75)),
-			median(all[i], func(f figures) float64 { return f.perSecond }), median(all[i], func(f figures) float64 { return ms(f.p50) }),
-			median(all[i], func(f figures) float64 { return ms(f.p99) }),
+		fmt.Fprintf(&b, "%-34s %24s %9.0f %9s %9s %14.3f", c.name, fmt.Sprintf("%.2f [%.2f, %.2f]", q(0.5), q(0.25), q(0.75)),
+			median(all[i], func(f figures) float64 { return f.perSecond }), latency(all[i], func(f figures) time.Duration { return f.p50 }),
+			latency(all[i], func(f figures) time.Duration { return f.p99 }),
 			median(all[i], func(f figures) float64 { return f.cpu.Seconds() / (f.perSecond * slice.Seconds()) * 1000 }))
 		var failed int64
 		for _, f := range all[i] {
@@ -101,7 +107,14 @@ func median(fs []figures, of func(figures) float64) float64 {
 	return vs[len(vs)/2]
 }
 
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// latency is a median in milliseconds, "-" where the contestant tells none.
+func latency(fs []figures, of func(figures) time.Duration) string {
+	d := median(fs, func(f figures) float64 { return float64(of(f)) / float64(time.Millisecond) })
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", d)
+}
 
 func loadAverage() string {
 	data, err := os.ReadFile("/proc/loadavg")
