@@ -189,7 +189,7 @@ func (r *restored) Rows(ctx context.Context, t check.Table) iter.Seq2[*model.Row
 func (r *restored) read(ctx context.Context, bt BackupTable) iter.Seq2[*model.Row, error] {
 	return func(yield func(*model.Row, error) bool) {
 		d := newDigest(bt.Table)
-		for row, err := range scanAll(ctx, r.x.places[bt.Storage].Storage, bt.Table) {
+		for row, err := range check.ScanAll(ctx, r.x.places[bt.Storage].Storage, bt.Table) {
 			if err != nil {
 				r.failed[bt.Table.Name().String()] = err
 			} else {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/restore/settle"
@@ -137,29 +138,6 @@ func (x *executor) rowsOf(bt BackupTable) settle.Rows {
 // ask; only the test that shows why does.
 func (x *executor) liveCoordinator(bt BackupTable) settle.Rows {
 	return func(ctx context.Context) iter.Seq2[*model.Row, error] {
-		return scanAll(ctx, x.places[bt.Storage].Storage, bt.Table)
-	}
-}
-
-// scanAll streams a whole table.
-func scanAll(ctx context.Context, st storage.Storage, t *model.Table) iter.Seq2[*model.Row, error] {
-	return func(yield func(*model.Row, error) bool) {
-		scan := storage.Scan{Table: t, Kind: storage.ScanTable}
-		for {
-			page, err := st.Scan(ctx, scan)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, row := range page.Rows {
-				if !yield(row, nil) {
-					return
-				}
-			}
-			if page.Next == "" {
-				return
-			}
-			scan.Token = page.Next
-		}
+		return check.ScanAll(ctx, x.places[bt.Storage].Storage, bt.Table)
 	}
 }

@@ -85,7 +85,7 @@ func Start(t testing.TB, properties map[string]string) *Peer {
 	if p.stderr, err = os.Create(filepath.Join(dir, "stderr")); err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command("java", "-Xmx512m", "-cp", classpath, "dev.stillpoint.peer.Main", file)
+	p.cmd = exec.Command("java", "-Xmx512m", "-XX:-UsePerfData", "-Djava.io.tmpdir="+dir, "-cp", classpath, "dev.stillpoint.peer.Main", file)
 	p.cmd.Stderr = p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
