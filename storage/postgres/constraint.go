@@ -12,8 +12,8 @@ import (
 // keyConstraint tells whether a unique index that an insert violated is over the
 // primary key. Imported tables may have others, and a row that violates one of
 // them is not there under its key. The names that ScalarDB and PostgreSQL give
-// need no asking.
-func (d *db) keyConstraint(t *model.Table, index string) bool {
+// need no asking. It asks in the session of the insert: there may be no other.
+func (d *db) keyConstraint(s *session, t *model.Table, index string) bool {
 	if strings.HasSuffix(index, "_pkey") || strings.HasPrefix(index, "index_clustering_order_") || strings.HasSuffix(index, "_clustering_order_idx") {
 		return true
 	}
@@ -24,9 +24,12 @@ func (d *db) keyConstraint(t *model.Table, index string) bool {
 	if v, ok := d.foreign.Load(id{t.Name(), index}); ok {
 		return v.(bool)
 	}
+	if s.dead {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	rows, err := (executor{db: d}).Query(ctx, `SELECT a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
+	rows, err := d.query(ctx, s, `SELECT a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE n.nspname = $1 AND c.relname = $2`, t.Name().Namespace, index)
 	if err != nil {
 		return true

@@ -55,8 +55,8 @@ func (e *flightError) stale() bool {
 	return false
 }
 
-// mutateError gives the error of a Mutate its class.
-func (d *db) mutateError(b *storage.Batch, e *flightError) error {
+// mutateError gives the error of a Mutate in a session its class.
+func (d *db) mutateError(s *session, b *storage.Batch, e *flightError) error {
 	if e.unknown() {
 		return storage.UnknownError(d.name, e.err)
 	}
@@ -69,7 +69,7 @@ func (d *db) mutateError(b *storage.Batch, e *flightError) error {
 			return &storage.ConditionError{Index: e.at, Mutation: b.Mutations[e.at]}
 		}
 	case codeUnique:
-		if e.at < len(b.Mutations) && b.Mutations[e.at].Guard.Kind == storage.NotExists && d.keyConstraint(b.Mutations[e.at].Table, e.server.ConstraintName) {
+		if e.at < len(b.Mutations) && b.Mutations[e.at].Guard.Kind == storage.NotExists && d.keyConstraint(s, b.Mutations[e.at].Table, e.server.ConstraintName) {
 			return &storage.ConditionError{Index: e.at, Mutation: b.Mutations[e.at]}
 		}
 	case codeSerialization, codeDeadlock, codeLockTimeout, codeCanceled:

@@ -63,7 +63,7 @@ func (d *db) mutateOn(ctx context.Context, s *session, b *storage.Batch) (again 
 		again = ferr.stale()
 		// A server that has become a replica is to be looked for anew.
 		s.dead = s.dead || again || ferr.server != nil && ferr.server.Code == codeReadOnly
-		return again, d.mutateError(b, ferr)
+		return again, d.mutateError(s, b, ferr)
 	}
 	if only != nil && !only.Holds(s.count.rows) {
 		return false, &storage.ConditionError{Mutation: ms[0]}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
@@ -82,11 +83,15 @@ func TestATableIsThereWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestAUniqueIndexOfTheUserIsNotTheKey(t *testing.T) {
-	d := openFresh(t)
+	s := testenv.Postgres(t)
+	cfg := configOf(s, s.Database(t))
+	cfg.Properties = map[string]string{propPoolSize: "1"}
+	d := openOn(t, cfg)
 	table := accounts(t, d)
 	sql(t, d, "ALTER TABLE bank.accounts RENAME CONSTRAINT accounts_pkey TO own_name", "CREATE UNIQUE INDEX own_index ON bank.accounts (balance)")
 	apply(t, d, insert(table, "a", 1))
 	for name, ms := range map[string][]storage.Mutation{"alone": {insert(table, "b", 1)}, "batch": {insert(table, "b", 1), insert(table, "c", 2)}} {
+		d.foreign.Clear() // asked anew, while no other connection is free
 		if err := d.Mutate(t.Context(), storage.Batch{Mutations: ms}); storage.OutcomeOf(err) != storage.Refused || !strings.Contains(err.Error(), "own_index") {
 			t.Errorf("%s: %v", name, err)
 		}
