@@ -114,3 +114,19 @@ func TestAServerWithoutTheLockIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A connection pooler that loses its server after the request was passed on answers
+// in the server's place; the batch may be applied.
+func TestAPoolerThatLostItsServerLeavesTheOutcomeUnknown(t *testing.T) {
+	d := &db{name: "pg"}
+	for code, want := range map[string]storage.Outcome{
+		"08P01": storage.Unknown, "08006": storage.Unknown, "08007": storage.Unknown, "40003": storage.Unknown,
+		"57P01": storage.NotApplied, "53100": storage.NotApplied, "40001": storage.NotApplied, "22003": storage.Refused,
+	} {
+		e := &flightError{server: &pgconn.PgError{Code: code}, sent: true}
+		e.err = e.server
+		if err := d.mutateError(&session{}, &storage.Batch{}, e); storage.OutcomeOf(err) != want {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}

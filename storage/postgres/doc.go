@@ -21,7 +21,8 @@
 // Statements are prepared once on each connection. An error that the server
 // reports before it confirms the Sync means that nothing is applied. A request
 // that could not be written completely holds no complete Sync and is not applied
-// either. Everything else after the request is sent is an unknown outcome. When
+// either. Everything else after the request is sent is an unknown outcome, an
+// error of class 08 too: a connection pooler raises it when its server is gone. When
 // a context or a deadline ends, the server is asked to cancel and its verdict is
 // awaited for a moment, so that most such outcomes are certain.
 //

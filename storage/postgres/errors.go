@@ -17,25 +17,26 @@ import (
 
 // The SQLSTATEs that mean something special.
 const (
-	codeDivision       = "22012" // by zero: a guard did not hold
-	codeUnique         = "23505"
-	codeSerialization  = "40001"
-	codeDeadlock       = "40P01"
-	codeLockTimeout    = "55P03"
-	codeCanceled       = "57014" // statement_timeout or a cancel request
-	codeNoTable        = "42P01"
-	codeNoSchema       = "3F000"
-	codeNoColumn       = "42703"
-	codeNotSupported   = "0A000" // also "cached plan must not change result type"
-	codeSyntax         = "42601"
-	codeNoStatement    = "26000" // somebody deallocated our prepared statement
-	codePassword       = "28P01"
-	codeAuthorization  = "28000"
-	codeNoDatabase     = "3D000"
-	codeNoRight        = "42501"
-	codeReadOnly       = "25006"
-	codeTerminated     = "57P01" // an administrator ended the session
-	codeTooManyClients = "53300"
+	codeDivision          = "22012" // by zero: a guard did not hold
+	codeUnique            = "23505"
+	codeSerialization     = "40001"
+	codeUnknownCompletion = "40003"
+	codeDeadlock          = "40P01"
+	codeLockTimeout       = "55P03"
+	codeCanceled          = "57014" // statement_timeout or a cancel request
+	codeNoTable           = "42P01"
+	codeNoSchema          = "3F000"
+	codeNoColumn          = "42703"
+	codeNotSupported      = "0A000" // also "cached plan must not change result type"
+	codeSyntax            = "42601"
+	codeNoStatement       = "26000" // somebody deallocated our prepared statement
+	codePassword          = "28P01"
+	codeAuthorization     = "28000"
+	codeNoDatabase        = "3D000"
+	codeNoRight           = "42501"
+	codeReadOnly          = "25006"
+	codeTerminated        = "57P01" // an administrator ended the session
+	codeTooManyClients    = "53300"
 )
 
 // stale tells an error that a fresh connection does not have: nothing was

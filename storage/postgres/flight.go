@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,8 +25,12 @@ func (e *flightError) Error() string { return e.err.Error() }
 
 func (e *flightError) Unwrap() error { return e.err }
 
-// unknown tells whether the flight may or may not have been applied.
-func (e *flightError) unknown() bool { return e.sent && e.server == nil }
+// unknown tells whether the flight may or may not have been applied. A connection
+// pooler that loses its server in the middle says so in the server's place: class
+// 08, or "completion unknown".
+func (e *flightError) unknown() bool {
+	return e.sent && (e.server == nil || strings.HasPrefix(e.server.Code, "08") || e.server.Code == codeUnknownCompletion)
+}
 
 // reader takes the answers of a flight.
 type reader interface {
