@@ -54,6 +54,10 @@ type Dialect struct {
 	// NullsHigh: NULL sorts above every value; otherwise below.
 	NullsHigh bool
 
+	// NarrowFloats: a FLOAT column holds 64 bits, or 32 where somebody else made
+	// it, and is compared as 64 bits: no one number equals what both hold.
+	NarrowFloats bool
+
 	// What the engine cannot store and would change or refuse.
 	NoNaN, NoInfinity, NoNUL bool
 

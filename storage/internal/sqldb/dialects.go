@@ -70,7 +70,7 @@ func MySQL(keySize int) *Dialect {
 		IndexTypes:    types{model.Text: char, model.Blob: bin},
 		MetadataTypes: [5]string{"VARCHAR(128)", "VARCHAR(20)", "VARCHAR(10)", "BOOLEAN", "INTEGER"}, True: "true", False: "false",
 		OrderedKey: true, Upsert: OnDuplicate, SequentialSet: true, ShareLock: " LOCK IN SHARE MODE",
-		NoNaN: true, NoInfinity: true,
+		NarrowFloats: true, NoNaN: true, NoInfinity: true,
 		Truncate: "TRUNCATE TABLE ",
 		Catalog: Catalog{
 			Namespace: `SELECT 1 FROM information_schema.schemata WHERE schema_name=?`,

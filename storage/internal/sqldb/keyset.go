@@ -1,6 +1,10 @@
 package sqldb
 
-import "github.com/stillpoint-db/stillpoint/model"
+import (
+	"math"
+
+	"github.com/stillpoint-db/stillpoint/model"
+)
 
 // after writes the condition that a row comes behind the one with these values
 // in the order of the scan. values has one element for each order column.
@@ -16,7 +20,12 @@ func (w *scanWriter) after(values []model.Value) {
 	}
 	// For one index range also where the engine cannot use the rest.
 	if o := order[0]; len(order) > 1 && !o.null {
-		w.compare(o.pos, direction(o.desc)+"=", values[0])
+		low, high := w.ends(o, values[0])
+		if o.desc {
+			w.compare(o.pos, "<=", high)
+		} else {
+			w.compare(o.pos, ">=", low)
+		}
 		w.str(" AND ")
 	}
 	w.str("(")
@@ -88,18 +97,22 @@ func (w *scanWriter) canFollow(o orderColumn, v model.Value) bool {
 
 // follows writes that the column's value comes behind v.
 func (w *scanWriter) follows(o orderColumn, v model.Value) {
+	low, high := w.ends(o, v)
+	if o.desc {
+		high = low
+	}
 	switch {
 	case v.IsNull():
 		w.column(o.pos)
 		w.str(" IS NOT NULL")
 	case o.null && w.nullsLast(o):
 		w.str("(")
-		w.compare(o.pos, direction(o.desc), v)
+		w.compare(o.pos, direction(o.desc), high)
 		w.str(" OR ")
 		w.column(o.pos)
 		w.str(" IS NULL)")
 	default:
-		w.compare(o.pos, direction(o.desc), v)
+		w.compare(o.pos, direction(o.desc), high)
 	}
 }
 
@@ -110,5 +123,40 @@ func (w *scanWriter) same(o orderColumn, v model.Value) {
 		w.str(" IS NULL")
 		return
 	}
-	w.compare(o.pos, "=", v)
+	low, high := w.ends(o, v)
+	if low == high {
+		w.compare(o.pos, "=", v)
+		return
+	}
+	w.compare(o.pos, ">=", low)
+	w.str(" AND ")
+	w.compare(o.pos, "<=", high)
+}
+
+// ends are the least and the greatest that the column can hold where v was read:
+// both v, unless the column may be a narrow float.
+func (w *scanWriter) ends(o orderColumn, v model.Value) (low, high model.Value) {
+	if !w.d.NarrowFloats || v.Type() != model.Float || v.IsNull() {
+		return v, v
+	}
+	l, h := rounded(v.Float32())
+	return model.DoubleValue(l), model.DoubleValue(h)
+}
+
+// rounded returns the ends of the numbers of 64 bits whose nearest one of 32 bits
+// is f.
+func rounded(f float32) (low, high float64) {
+	end := func(towards float32) float64 {
+		next := math.Nextafter32(f, towards)
+		if math.IsInf(float64(next), 0) {
+			return math.Copysign(math.MaxFloat64, float64(next)) // nothing lies behind it
+		}
+		half := (float64(f) + float64(next)) / 2
+		if float32(half) != f { // it goes to the even one
+			half = math.Nextafter(half, float64(f))
+		}
+		return half
+	}
+	inf := float32(math.Inf(1))
+	return end(-inf), end(inf)
 }
