@@ -325,3 +325,42 @@ func TestNamesThatDifferInCaseAloneAreRefusedWhereTheyAreOne(t *testing.T) {
 		}
 	}
 }
+
+// DDL is not transactional here: a run that failed leaves a table of which the
+// metadata does not know, and the definition may be another one by the next.
+func TestATableOfAFailedRunIsCompletedOnlyIfItIsTheSame(t *testing.T) {
+	s := open(t)
+	server := testenv.MariaDB(t)
+	ns := server.Namespace(t)
+	server.Exec(t, "CREATE DATABASE IF NOT EXISTS `"+ns+"` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	table, err := model.NewTable(model.TableSpec{Name: model.TableName{Namespace: ns, Name: "t"},
+		Columns:      []model.Column{{Name: "a", Type: model.Text}, {Name: "b", Type: model.Boolean}, {Name: "f", Type: model.Float}, {Name: "n", Type: model.Int}, {Name: "s", Type: model.Text}},
+		PartitionKey: []string{"a"}, ClusteringKey: []model.ClusteringColumn{{Name: "n"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const columns = "(a VARCHAR(128), b BOOLEAN, f REAL, n INT, s LONGTEXT, "
+	for left, want := range map[string]string{
+		columns + "PRIMARY KEY (a))":    "another primary key",
+		columns + "PRIMARY KEY (n, a))": "another primary key",
+		columns + "KEY (a, n))":         "another primary key",
+		"(a VARCHAR(128), b BOOLEAN, f REAL, n BIGINT, s LONGTEXT, PRIMARY KEY (a, n))":     "a column n of type bigint",
+		"(a VARCHAR(128), b BOOLEAN, f REAL, n INT, s VARCHAR(128), PRIMARY KEY (a, n))":    "a column s of type varchar",
+		"(a VARCHAR(128), b BOOLEAN, f REAL, n INT, s LONGTEXT, x INT, PRIMARY KEY (a, n))": "other columns",
+		columns + "PRIMARY KEY (a, n))": "",
+	} {
+		server.Exec(t, "DROP TABLE IF EXISTS `"+ns+"`.t", "CREATE TABLE `"+ns+"`.t "+left)
+		err := s.Admin().CreateTable(t.Context(), table)
+		if want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", left, err)
+			} else if err := s.Admin().DropTable(t.Context(), table.Name()); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if !errors.Is(err, model.ErrExists) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", left, err)
+		}
+	}
+}

@@ -46,7 +46,8 @@ func (a *Admin) together(ctx context.Context, work func(*Admin) error) error {
 type Catalog struct {
 	Namespace string // a row if it exists; "" where there are no namespaces
 	Table     string // a row if it exists
-	Columns   string // the names of its columns, and their types if Dialect.Reads wants them
+	Columns   string // the names of its columns, and their types if Dialect.Reads or Made wants them
+	Key       string // the names of the columns of its primary key, in their order
 	Indexes   string // the names of its indexes
 	Leftovers string // the name of any table or view in a namespace
 }
@@ -217,24 +218,41 @@ func (a *Admin) createTable(ctx context.Context, t *model.Table) error {
 	return a.record(ctx, t)
 }
 
-// checkColumns refuses a table that was there before with other columns.
+// checkColumns refuses a table that was there before and is another one: one of
+// somebody else's, or one of a run that failed, with a definition that has changed
+// since.
 func (a *Admin) checkColumns(ctx context.Context, t *model.Table) error {
-	names, err := a.column(ctx, a.D.Catalog.Columns, t.Name())
+	columns, err := a.Ex.Query(ctx, a.D.Catalog.Columns, t.Name().Namespace, a.D.Physical(t.Name()))
 	if err != nil {
 		return err
 	}
-	want := make([]string, len(t.Columns()))
-	for i, c := range t.Columns() {
-		want[i] = c.Name
+	key, err := a.column(ctx, a.D.Catalog.Key, t.Name())
+	if err != nil {
+		return err
 	}
-	slices.Sort(want)
-	slices.Sort(names)
-	if !slices.Equal(want, names) {
+	other := ""
+	for i, c := range t.Columns() {
+		at := slices.IndexFunc(columns, func(r []string) bool { return r[0] == c.Name })
+		switch {
+		case at < 0 || len(columns) != len(t.Columns()):
+			other = "other columns"
+		case t.IsKey(i) && (len(key) != t.KeyLen() || key[i] != c.Name):
+			other = "another primary key"
+		case !a.mayBe(t, i, columns[at]):
+			other = "a column " + c.Name + " of type " + columns[at][1]
+		default:
+			continue
+		}
 		return &model.Error{Class: model.ErrExists, Op: "create table", Subject: t.Name().String(),
-			Detail: "the database has a table of this name with other columns, of which the metadata does not know",
+			Detail: "the database has a table of this name with " + other + ", of which the metadata does not know",
 			Hint:   "Rename or drop it, or choose another name."}
 	}
 	return nil
+}
+
+// mayBe tells whether a column that was found (name, type) may be column i of a table.
+func (a *Admin) mayBe(t *model.Table, i int, found []string) bool {
+	return (a.D.Reads == nil || a.D.Reads(t.Columns()[i].Type, found[1])) && (a.D.Made == nil || a.D.Made(a.D.ColumnType(t, i), found[1]))
 }
 
 func (a *Admin) createIndexes(ctx context.Context, t *model.Table) error {

@@ -69,6 +69,10 @@ type Dialect struct {
 	// from a column that is of a type of the engine.
 	Reads func(want model.DataType, physical string) bool
 
+	// Made, if not nil, tells whether the catalogue calls a column that was made
+	// with a type of a CREATE TABLE of ours by a type of the engine.
+	Made func(made, physical string) bool
+
 	// Truncate begins the statement that removes all rows.
 	Truncate string
 	// Catalog has the queries that Admin needs.

@@ -25,6 +25,7 @@ var SQLite = Dialect{
 	Catalog: Catalog{
 		Table:   `SELECT 1 FROM sqlite_master WHERE type='table' AND name=?2 AND ?1<>''`,
 		Columns: `SELECT name FROM pragma_table_info(?2) WHERE ?1<>''`,
+		Key:     `SELECT name FROM pragma_table_info(?2) WHERE ?1<>'' AND pk>0 ORDER BY pk`,
 		Indexes: `SELECT name FROM sqlite_master WHERE type='index' AND tbl_name=?2 AND ?1<>''`,
 	},
 }
@@ -50,6 +51,11 @@ var PostgreSQL = Dialect{
 			JOIN pg_catalog.pg_class c ON c.oid=a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid=c.relnamespace
 			JOIN pg_catalog.pg_type t ON t.oid=a.atttypid LEFT JOIN pg_catalog.pg_type b ON b.oid=t.typbasetype
 			WHERE n.nspname=$1 AND c.relname=$2 AND a.attnum>0 AND NOT a.attisdropped`,
+		Key: `SELECT a.attname FROM pg_catalog.pg_index i
+			JOIN pg_catalog.pg_class c ON c.oid=i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid=c.relnamespace
+			CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+			JOIN pg_catalog.pg_attribute a ON a.attrelid=c.oid AND a.attnum=k.attnum
+			WHERE i.indisprimary AND k.place<=i.indnkeyatts AND n.nspname=$1 AND c.relname=$2 ORDER BY k.place`,
 		Indexes:   `SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname=$1 AND tablename=$2`,
 		Leftovers: `SELECT table_name FROM information_schema.tables WHERE table_schema=$1 ORDER BY table_name LIMIT 1`,
 	},
@@ -71,11 +77,13 @@ func MySQL(keySize int) *Dialect {
 		MetadataTypes: [5]string{"VARCHAR(128)", "VARCHAR(20)", "VARCHAR(10)", "BOOLEAN", "INTEGER"}, True: "true", False: "false",
 		OrderedKey: true, Upsert: OnDuplicate, SequentialSet: true, ShareLock: " LOCK IN SHARE MODE",
 		NarrowFloats: true, NoNaN: true, NoInfinity: true,
+		Made:     madeByMySQL,
 		Truncate: "TRUNCATE TABLE ",
 		Catalog: Catalog{
 			Namespace: `SELECT 1 FROM information_schema.schemata WHERE schema_name=?`,
 			Table:     `SELECT 1 FROM information_schema.tables WHERE table_schema=? AND table_name=?`,
-			Columns:   `SELECT column_name FROM information_schema.columns WHERE table_schema=? AND table_name=?`,
+			Columns:   `SELECT column_name, data_type FROM information_schema.columns WHERE table_schema=? AND table_name=?`,
+			Key:       `SELECT column_name FROM information_schema.statistics WHERE table_schema=? AND table_name=? AND index_name='PRIMARY' ORDER BY seq_in_index`,
 			Indexes:   `SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema=? AND table_name=?`,
 			Leftovers: `SELECT table_name FROM information_schema.tables WHERE table_schema=? ORDER BY table_name LIMIT 1`,
 		},

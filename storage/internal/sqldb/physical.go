@@ -58,3 +58,16 @@ var postgreSQLTypes = [model.TimestampTZ + 1][]string{
 	model.Timestamp:   {"timestamp"},
 	model.TimestampTZ: {"timestamptz"},
 }
+
+// madeByMySQL compares a type of CREATE TABLE with data_type of the catalogue. DDL
+// is not transactional there, so that tables are left by runs that failed.
+func madeByMySQL(made, physical string) bool {
+	made, _, _ = strings.Cut(strings.ToLower(made), "(")
+	switch made {
+	case "boolean":
+		made = "tinyint"
+	case "real":
+		return physical == "double" || physical == "float" // by sql_mode
+	}
+	return made == physical
+}
