@@ -138,3 +138,57 @@ func TestPagesOfWideRowsAskForNoMoreThanTheyTake(t *testing.T) {
 		t.Errorf("%d bytes came for %d", sent, rows*500000)
 	}
 }
+
+func TestATableThatIsAnotherOneIsNotTakenOver(t *testing.T) {
+	d := openFresh(t)
+	accounts(t, d)
+	table, err := model.NewTable(model.TableSpec{Name: model.TableName{Namespace: "bank", Name: "orders"}, PartitionKey: []string{"id"}, ClusteringKey: []model.ClusteringColumn{{Name: "n"}},
+		Columns: []model.Column{{Name: "id", Type: model.Text}, {Name: "n", Type: model.Int}, {Name: "day", Type: model.Date}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for left, want := range map[string]string{
+		"(id TEXT, n INT, day DATE, PRIMARY KEY (id)) ":           "another primary key",
+		"(id TEXT, n INT, day DATE, PRIMARY KEY (n, id))":         "another primary key",
+		"(id TEXT, n INT, day DATE, UNIQUE (id, n))":              "another primary key",
+		"(id TEXT, n INT, day TIMESTAMP, PRIMARY KEY (id, n))":    "a column day of type timestamp",
+		"(id TEXT, n INT, PRIMARY KEY (id, n))":                   "other columns",
+		"(id VARCHAR(100), day DATE, n INT, PRIMARY KEY (id, n))": "",
+	} {
+		sql(t, d, "DROP TABLE IF EXISTS bank.orders", "CREATE TABLE bank.orders "+left)
+		err := d.Admin().CreateTable(t.Context(), table)
+		if want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", left, err)
+			} else if err := d.Admin().DropTable(t.Context(), table.Name()); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if !errors.Is(err, model.ErrExists) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", left, err)
+		}
+	}
+}
+
+func TestATableWithDecoupledMetadataIsRefused(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	sql(t, d, "CREATE TABLE scalardb.virtual_tables (full_table_name VARCHAR(128) PRIMARY KEY, left_source_table_full_table_name VARCHAR(128), right_source_table_full_table_name VARCHAR(128), join_type VARCHAR(20), attributes TEXT)",
+		"INSERT INTO scalardb.virtual_tables VALUES ('bank.split', 'bank.split_data', 'bank.split_tx_metadata', 'INNER', '')")
+	split := table.Spec()
+	split.Name.Name = "split"
+	wanted, err := model.NewTable(split)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Admin().Table(t.Context(), split.Name)
+	for what, err := range map[string]error{"definition": err, "create": d.Admin().CreateTable(t.Context(), wanted), "drop": d.Admin().DropTable(t.Context(), split.Name)} {
+		if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "bank.split") || !strings.Contains(err.Error(), "transaction-metadata-decoupling") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := d.Admin().Table(t.Context(), model.TableName{Namespace: "bank", Name: "none"}); !errors.Is(err, model.ErrNotFound) {
+		t.Errorf("a table that is not there: %v", err)
+	}
+}

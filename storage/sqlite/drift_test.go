@@ -71,3 +71,47 @@ func TestAColumnThatTheDefinitionDoesNotKnowIsLeftAlone(t *testing.T) {
 		t.Errorf("%v, %v", again, err)
 	}
 }
+
+func TestATableWithDecoupledMetadataIsRefused(t *testing.T) {
+	s := fresh(t)
+	table := accounts(t, s)
+	ex := executor{s}
+	for _, sql := range []string{
+		`CREATE TABLE "scalardb$virtual_tables"("full_table_name" TEXT,"left_source_table_full_table_name" TEXT,"right_source_table_full_table_name" TEXT,"join_type" TEXT,"attributes" TEXT, PRIMARY KEY ("full_table_name"))`,
+		`INSERT INTO "scalardb$virtual_tables" VALUES ('bank.split', 'bank.split_data', 'bank.split_tx_metadata', 'INNER', '')`,
+	} {
+		if err := ex.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	split := table.Spec()
+	split.Name.Name = "split"
+	wanted, err := model.NewTable(split)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Admin().Table(t.Context(), split.Name)
+	for what, err := range map[string]error{"definition": err, "create": s.Admin().CreateTable(t.Context(), wanted), "drop": s.Admin().DropTable(t.Context(), split.Name)} {
+		if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "transaction-metadata-decoupling") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := s.Admin().Table(t.Context(), model.TableName{Namespace: "bank", Name: "none"}); !errors.Is(err, model.ErrNotFound) {
+		t.Errorf("a table that is not there: %v", err)
+	}
+}
+
+func TestATableWithAnotherKeyIsNotTakenOver(t *testing.T) {
+	s := fresh(t)
+	if err := (executor{s}).Exec(t.Context(), `CREATE TABLE "bank$accounts"("id" TEXT,"n" INT,"balance" BIGINT,"note" TEXT, PRIMARY KEY ("id"))`); err != nil {
+		t.Fatal(err)
+	}
+	table, err := model.NewTable(model.TableSpec{Name: model.TableName{Namespace: "bank", Name: "accounts"}, PartitionKey: []string{"id"}, ClusteringKey: []model.ClusteringColumn{{Name: "n"}},
+		Columns: []model.Column{{Name: "id", Type: model.Text}, {Name: "n", Type: model.Int}, {Name: "balance", Type: model.BigInt}, {Name: "note", Type: model.Text}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Admin().CreateTable(t.Context(), table); !errors.Is(err, model.ErrExists) || !strings.Contains(err.Error(), "another primary key") {
+		t.Errorf("%v", err)
+	}
+}

@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -371,6 +372,9 @@ func (a *Admin) Table(ctx context.Context, name model.TableName) (*model.Table, 
 		}
 		return nil, err
 	}
+	if len(rows) == 0 {
+		return nil, a.noTable(ctx, name)
+	}
 	t, err := a.Meta.Decode(name, rows)
 	if err != nil {
 		return nil, err
@@ -379,6 +383,22 @@ func (a *Admin) Table(ctx context.Context, name model.TableName) (*model.Table, 
 		return nil, err
 	}
 	return t, nil
+}
+
+// noTable is the error for a name that the metadata does not know: model.ErrRefused
+// if it is that of a table whose transaction columns are kept apart. Few databases
+// have the table that tells; that this user may not read it tells nothing.
+func (a *Admin) noTable(ctx context.Context, name model.TableName) error {
+	rows, err := a.Ex.Query(ctx, a.Meta.Virtual(), name.String())
+	switch {
+	case err != nil && errors.Is(err, model.ErrUnavailable):
+		return err
+	case err != nil || len(rows) == 0:
+		return NoTable(name)
+	}
+	return &model.Error{Class: model.ErrRefused, Op: "table", Subject: name.String(),
+		Detail: "its transaction columns are kept in a table of their own (transaction-metadata-decoupling), which is not supported yet",
+		Hint:   "Only programs that use ScalarDB itself can work with it"}
 }
 
 // Namespaces implements storage.Admin.

@@ -66,6 +66,12 @@ func (m Metadata) Select() string {
 		m.D.Table(m.Name()) + " WHERE full_table_name=" + m.placeholder() + " ORDER BY ordinal_position"
 }
 
+// Virtual returns a query that has a row if a name is that of a view which joins a
+// table with the one of its transaction columns. Argument: the full name.
+func (m Metadata) Virtual() string {
+	return "SELECT 1 FROM " + m.D.Table(model.TableName{Namespace: m.Namespace, Name: "virtual_tables"}) + " WHERE full_table_name=" + m.placeholder()
+}
+
 // Delete returns the statement that forgets a table. Argument: the full name.
 func (m Metadata) Delete() string {
 	return "DELETE FROM " + m.D.Table(m.Name()) + " WHERE full_table_name=" + m.placeholder()
