@@ -67,7 +67,15 @@ func (t *target) tls(params map[string]string) error {
 			if err := setVersions(config, value); err != nil {
 				return err
 			}
-		case "allowpublickeyretrieval", "fallbacktosystemtruststore", "fallbacktosystemkeystore":
+		case "fallbacktosystemtruststore":
+			on, err := truth(name, value)
+			if err != nil {
+				return err
+			}
+			if _, given := params["serversslcert"]; !on && !given && mode >= tlsVerifyCA {
+				return model.Errorf(model.ErrBadArgument, "parameter fallbackToSystemTrustStore forbids the system's authorities and there are no others; name a PEM file in serverSslCert")
+			}
+		case "allowpublickeyretrieval", "fallbacktosystemkeystore":
 			// The driver asks for the key only where it is needed; the system's
 			// authorities are trusted unless serverSslCert is given.
 		default:

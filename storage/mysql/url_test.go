@@ -74,6 +74,7 @@ func TestHowStrictTLSIs(t *testing.T) {
 		"useSSL=1&verifyServerCertificate=0":      {on: true, skip: true},
 		"requireSSL=true":                         {on: true},
 		"sslMode=verify-full&tlsVersions=TLSv1.3": {on: true},
+		"sslMode=trust&fallbackToSystemTrustStore=false":  {on: true, skip: true},
 		"useSSL=true&disableSslHostnameVerification=true": {on: true, skip: true, custom: true},
 	} {
 		c := parse(t, "jdbc:mariadb://db.example.com/?"+params).config
@@ -98,6 +99,7 @@ func TestTLSParametersThatCannotBeHonouredAreErrors(t *testing.T) {
 	for _, params := range []string{
 		"sslMode=sometimes", "useSSL=perhaps", "keyStore=/x.jks", "trustCertificateKeyStoreUrl=file:/x", "tlsCiphersuites=X", "serverRsaPublicKeyFile=/x",
 		"sslMode=verify-ca&serverSslCert=/does/not/exist.pem", "sslMode=verify-ca&serverSslCert=" + empty, "serverSslCert=classpath:ca.pem", "enabledTLSProtocols=TLSv1",
+		"sslMode=verify-full&fallbackToSystemTrustStore=false", "fallbackToSystemTrustStore=perhaps",
 	} {
 		_, err := parseTarget(storage.Config{Name: "bank", URL: "jdbc:mysql://h/?" + params})
 		if !errors.Is(err, model.ErrBadArgument) {

@@ -25,7 +25,7 @@ func parse(t testing.TB, url string, properties map[string]string) (*settings, s
 }
 
 func TestURLParametersBecomeSettings(t *testing.T) {
-	s, log, err := parse(t, "jdbc:postgresql://db1.example:6000,[::1]/my%20bank?sslmode=disable&connectTimeout=3&ApplicationName=shop&user=other&reWriteBatchedInserts=true",
+	s, log, err := parse(t, "jdbc:postgresql://db1.example:6000,[::1]/my%20bank?sslmode=disable&connectTimeout=3&ApplicationName=shop&user=other&reWriteBatchedInserts=true&sslResponseTimeout=5000",
 		map[string]string{propPoolSize: "7", propIsolation: "REPEATABLE_READ", propMetadata: "meta"})
 	if err != nil {
 		t.Fatal(err)

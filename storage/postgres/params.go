@@ -18,7 +18,7 @@ var tuning = []string{
 	"groupStartupParameters", "hideUnprivilegedObjects", "hostRecheckSeconds", "includeThreadIdInLogging", "logServerErrorDetail", "logUnclosedConnections",
 	"loggerFile", "loggerLevel", "maxResultBuffer", "maxSendBufferSize", "preferQueryMode", "prepareThreshold", "preparedStatementCacheQueries",
 	"preparedStatementCacheSizeMiB", "queryTimeout", "quoteReturningIdentifiers", "rawKeyLogging", "readOnlyMode", "receiveBufferSize", "reWriteBatchedInserts",
-	"sendBufferSize", "stringtype", "tcpNoDelay", "unknownLength",
+	"sendBufferSize", "sslResponseTimeout", "stringtype", "tcpNoDelay", "unknownLength",
 }
 
 // Parameters that decide how a connection is secured and have no counterpart.

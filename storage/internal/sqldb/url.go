@@ -55,8 +55,21 @@ func ParseURL(s string) (URL, error) {
 	return URL{}, model.Errorf(model.ErrBadArgument, "JDBC URLs of %q are not supported; SQLite, PostgreSQL, MySQL and MariaDB are", engine)
 }
 
+// parseFile takes the path of a file, or a URI of SQLite: file:path, file:///path.
 func (u *URL) parseFile(path string) error {
-	path = strings.TrimPrefix(path, "file:")
+	if uri, ok := strings.CutPrefix(path, "file:"); ok {
+		if rest, ok := strings.CutPrefix(uri, "//"); ok {
+			host, inner, _ := strings.Cut(rest, "/")
+			if host != "" && host != "localhost" {
+				return model.Errorf(model.ErrBadArgument, "the JDBC URL names a file on host %q; SQLite opens files of this machine only, as in jdbc:sqlite:file:///var/lib/bank.db", host)
+			}
+			uri = "/" + inner
+		}
+		var err error
+		if path, err = url.PathUnescape(uri); err != nil {
+			return model.Errorf(model.ErrBadArgument, "the path in the JDBC URL is malformed; after file: a %% is written %%25")
+		}
+	}
 	if path == "" || strings.HasPrefix(path, ":") || strings.ContainsRune(path, 0) {
 		return model.Errorf(model.ErrBadArgument, "the JDBC URL of SQLite needs the path of a file, as in jdbc:sqlite:/var/lib/bank.db")
 	}
@@ -119,7 +132,8 @@ func parseHost(s string) (Host, error) {
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return Host{}, model.Errorf(model.ErrBadArgument, "port %q of host %q is not a number from 1 to 65535", port, name)
+			// Not the port itself: in user:password/… it is the beginning of a password.
+			return Host{}, model.Errorf(model.ErrBadArgument, "the port of host %q is not a number from 1 to 65535", name)
 		}
 		h.Port = int(n)
 	}

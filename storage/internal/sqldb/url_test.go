@@ -15,6 +15,10 @@ func TestParseURLTakesEachKindApart(t *testing.T) {
 	for in, want := range map[string]URL{
 		"jdbc:sqlite:/var/a b.db?busy_timeout=5000&journal_mode=WAL": {Engine: "sqlite", Path: "/var/a b.db", Params: map[string]string{"busy_timeout": "5000", "journal_mode": "WAL"}},
 		"jdbc:sqlite:file:bank.db":                                   {Engine: "sqlite", Path: "bank.db", Params: none},
+		"jdbc:sqlite:file:a%20b%25.db?cache=shared":                  {Engine: "sqlite", Path: "a b%.db", Params: map[string]string{"cache": "shared"}},
+		"jdbc:sqlite:file:///var/bank.db":                            {Engine: "sqlite", Path: "/var/bank.db", Params: none},
+		"jdbc:sqlite:file://localhost/var/bank.db":                   {Engine: "sqlite", Path: "/var/bank.db", Params: none},
+		"jdbc:sqlite:a%20b.db":                                       {Engine: "sqlite", Path: "a%20b.db", Params: none},
 		"jdbc:postgresql://db:5433/bank":                             {Engine: "postgresql", Hosts: []Host{{"db", 5433}}, Database: "bank", Params: none},
 		"jdbc:postgresql:bank":                                       {Engine: "postgresql", Hosts: []Host{{"localhost", 0}}, Database: "bank", Params: none},
 		"jdbc:postgresql://a,b:2/":                                   {Engine: "postgresql", Hosts: []Host{{"a", 0}, {"b", 2}}, Params: none},
@@ -36,6 +40,7 @@ func TestParseURLRefusesWithoutShowingSecrets(t *testing.T) {
 		"", "bank.db", "sqlite:bank.db", "jdbc:sqlite:", "jdbc:sqlite::memory:", "jdbc:oracle:thin:@hush", "jdbc:mysql:replication://a,b/",
 		"jdbc:postgresql://u:hush@h/d", "jdbc:postgresql://h:0/d", "jdbc:postgresql://h:99999/d", "jdbc:postgresql://h/a/b", "jdbc:mysql://[::1/x",
 		"jdbc:mysql://h/d?%zz=hush", "jdbc:mysql://h/d?password=hush%z", "jdbc:postgresql://a,,b/d",
+		"jdbc:mysql://u:hush/x@h/d", "jdbc:postgresql://u:hush,x@h/d", "jdbc:sqlite:file://server/a.db", "jdbc:sqlite:file:%zz.db",
 	} {
 		_, err := ParseURL(in)
 		if !errors.Is(err, model.ErrBadArgument) {
