@@ -268,3 +268,27 @@ func TestErrorsOfOpeningAreClearAndHoldNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestABatchThatIsLostBeforeItIsSentIsRepeatedOnlySoon: a process that was frozen
+// meanwhile must not send it into a database that has been restored.
+func TestABatchThatIsLostBeforeItIsSentIsRepeatedOnlySoon(t *testing.T) {
+	defer func(d time.Duration) { repeatWithin = d }(repeatWithin)
+	for _, within := range []time.Duration{0, time.Hour} {
+		repeatWithin = within
+		s, proxy := proxied(t)
+		table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+		hit := proxy.Arm(testenv.CutAnswer, "INSERT INTO") // of the preparation
+		err := s.Mutate(context.Background(), batch(put(table, "a", 1, notExists)))
+		<-hit
+		want := storage.Applied
+		if within == 0 {
+			want = storage.NotApplied
+		}
+		if storage.OutcomeOf(err) != want {
+			t.Errorf("within %v: %v", within, err)
+		}
+		if v := valueOf(t, s, table, "a"); v.IsSet() != (within > 0) {
+			t.Errorf("within %v: left %v", within, v)
+		}
+	}
+}

@@ -16,6 +16,11 @@ import (
 // maxPlaceholders is the most that the protocol has in one prepared statement.
 const maxPlaceholders = 65535
 
+// repeatWithin is how soon after its beginning a batch that was lost before it was
+// sent is sent once more. Later its caller decides: this process may have been
+// frozen, and the database be another one by now.
+var repeatWithin = time.Second
+
 // Mutate implements storage.Storage.
 func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
 	if err := s.dialect.CheckBatch(&batch); err != nil {
@@ -43,13 +48,14 @@ func (s *Store) Mutate(ctx context.Context, batch storage.Batch) error {
 		if err != nil {
 			return err
 		}
+		begun := time.Now()
 		sent, err := s.mutate(ctx, ses, batch.Mutations)
 		lost := ses.broken
 		s.giveBack(ctx, ses)
 		if err == nil {
 			return nil
 		}
-		if sent || !lost || ctx.Err() != nil || try == 2 || class(err) != model.ErrUnavailable {
+		if sent || !lost || ctx.Err() != nil || try == 2 || time.Since(begun) >= repeatWithin || class(err) != model.ErrUnavailable {
 			return s.writeError(err, sent)
 		}
 		s.pool.dropIdle()
