@@ -8,12 +8,10 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
-const (
-	maxHolders     = 5
-	maxQueryLength = 200 // characters of a statement that are shown
-)
+const maxHolders = 5
 
 // holders names the sessions that most likely hold locks on the tables: those
 // that the lock tables of the server name, where it has such; else those with a
@@ -68,17 +66,7 @@ func sessionsOf(rows [][]string) []storage.Session {
 			state += ": " + r[4]
 		}
 		seconds, _ := strconv.ParseInt(r[6], 10, 64)
-		out = append(out, storage.Session{ID: r[0], User: r[1], Client: r[2], State: state, Query: oneLine(r[5]), Age: time.Duration(seconds) * time.Second})
+		out = append(out, storage.Session{ID: r[0], User: r[1], Client: r[2], State: state, Query: sqldb.ShownStatement(r[5]), Age: time.Duration(seconds) * time.Second})
 	}
 	return out
-}
-
-// oneLine shows a statement, but not one that may hold a password.
-func oneLine(q string) string {
-	if low := strings.ToLower(q); strings.Contains(low, "identified") || strings.Contains(low, "password") {
-		word, _, _ := strings.Cut(strings.TrimSpace(q), " ")
-		return word + " … (hidden)"
-	}
-	rs := []rune(strings.Join(strings.Fields(q), " "))
-	return string(rs[:min(len(rs), maxQueryLength)])
 }

@@ -203,12 +203,15 @@ func TestServersWhoseLocksDoNotHoldAllWritesAreKnown(t *testing.T) {
 }
 
 func TestStatementsWithPasswordsAreNotShown(t *testing.T) {
+	shown := func(q string) string {
+		return sessionsOf([][]string{{"1", "u", "h", "Query", "", q, "0"}})[0].Query
+	}
 	for _, q := range []string{"CREATE USER 'u' IDENTIFIED BY 'sesame'", "SET PASSWORD = 'sesame'", "change master to master_password='sesame'"} {
-		if got := oneLine(q); strings.Contains(got, "sesame") {
+		if got := shown(q); strings.Contains(got, "sesame") {
 			t.Errorf("%q", got)
 		}
 	}
-	if got := oneLine("UPDATE  t\n SET v=1"); got != "UPDATE t SET v=1" {
+	if got := shown("UPDATE  t\n SET v=1"); got != "UPDATE t SET v=1" {
 		t.Errorf("%q", got)
 	}
 }

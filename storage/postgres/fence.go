@@ -13,6 +13,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
 const (
@@ -127,7 +128,7 @@ func (d *db) holders(ctx context.Context, tables []model.TableName, modes string
 // sessionOf reads pid, user, application, address, state, query, age in milliseconds.
 func sessionOf(r []string) storage.Session {
 	age, _ := strconv.ParseInt(r[6], 10, 64)
-	return storage.Session{ID: r[0], User: r[1], App: r[2], Client: r[3], State: r[4], Query: strings.ToValidUTF8(r[5], "?"), Age: time.Duration(age) * time.Millisecond}
+	return storage.Session{ID: r[0], User: r[1], App: r[2], Client: r[3], State: r[4], Query: sqldb.ShownStatement(r[5]), Age: time.Duration(age) * time.Millisecond}
 }
 
 // namespaceArray and nameArray render the parts of table names as arrays of text.

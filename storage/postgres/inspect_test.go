@@ -129,6 +129,12 @@ func TestSessionsAreThoseOfOthersAndCanBeEnded(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].App != "shop" || got[0].User != "postgres" || !strings.Contains(got[0].Query, "SELECT 41 + 1") {
 		t.Errorf("sessions: %+v, %v", got, err)
 	}
+	if _, err := other.Exec(t.Context(), "SELECT 'sesame' AS\n password").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := again.Sessions(t.Context()); err != nil || len(got) != 1 || strings.Contains(got[0].Query, "sesame") || strings.Contains(got[0].Query, "\n") {
+		t.Errorf("what may hold a password is shown: %+v, %v", got, err)
+	}
 	if n, err := again.TerminateSessions(t.Context()); err != nil || n != 1 {
 		t.Errorf("ended %d, %v", n, err)
 	}
