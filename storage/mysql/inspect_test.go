@@ -215,3 +215,23 @@ func TestStatementsWithPasswordsAreNotShown(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestSessionsThatAreEndedAreGone(t *testing.T) {
+	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
+	s := openURL(t, server.URL())
+	newTable(t, s, "ns", "t")
+	server.Exec(t, "CREATE TABLE ns.big (n INT PRIMARY KEY, s CHAR(100)) ENGINE=InnoDB")
+	busy := server.Session(t, testenv.MariaDBUser, testenv.MariaDBPassword)
+	for _, q := range []string{"USE ns", "BEGIN", "INSERT INTO ns.big SELECT seq, 'x' FROM seq_1_to_300000"} { // long to take back
+		if _, err := busy.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.TerminateSessions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var open int
+	if err := server.DB().QueryRow("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified>0").Scan(&open); err != nil || open != 0 {
+		t.Errorf("%d transactions are still being taken back, %v", open, err)
+	}
+}

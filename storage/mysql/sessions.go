@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
@@ -83,7 +85,11 @@ func systemThread(r []string) bool {
 	return false
 }
 
-// TerminateSessions implements storage.Inspector.
+// terminatePatience is how long sessions may take to end: they roll back first.
+const terminatePatience = 10 * time.Second
+
+// TerminateSessions implements storage.Inspector. It returns when the sessions
+// that it ended are gone.
 func (s *Store) TerminateSessions(ctx context.Context) (int, error) {
 	sessions, err := s.Sessions(ctx)
 	if err != nil {
@@ -103,5 +109,37 @@ func (s *Store) TerminateSessions(ctx context.Context) (int, error) {
 		}
 		ended++
 	}
-	return ended, nil
+	for end := time.Now().Add(terminatePatience); ; {
+		left, err := s.present(ctx, sessions)
+		switch {
+		case err != nil:
+			return 0, err
+		case left == 0:
+			return ended, nil
+		case time.Now().After(end):
+			return ended - left, model.Errorf(model.ErrUnavailable, "storage %q: %d sessions did not end within %s", s.cfg.Name, left, terminatePatience)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, storage.UnavailableError(s.cfg.Name, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// present counts those of some sessions that are still there, ending or not.
+func (s *Store) present(ctx context.Context, sessions []storage.Session) (n int, err error) {
+	if len(sessions) == 0 {
+		return 0, nil
+	}
+	ids := make([]string, len(sessions))
+	for i, o := range sessions {
+		ids[i] = o.ID
+	}
+	err = s.read(ctx, "list the sessions of", func(ses *session) error {
+		rows, err := ses.strings(ctx, "SELECT ID FROM information_schema.processlist WHERE ID IN ("+strings.Join(ids, ",")+")")
+		n = len(rows)
+		return err
+	})
+	return n, err
 }
