@@ -54,7 +54,7 @@ func (l *loader) strange(e entry) {
 
 // judge decides about a key that is not a storage's known one.
 func (l *loader) judge(e entry, prefix, plain string) {
-	if _, ok := l.keys[plain]; ok || plain == scalar+"isolation_level" {
+	if _, ok := l.keys[plain]; ok || plain == oldIsolation {
 		return
 	}
 	if u, ok := ignored[plain]; ok {
@@ -105,12 +105,12 @@ func (l *loader) nearest(key string) string {
 		}
 		return ""
 	}
-	all := slices.AppendSeq(slices.Collect(maps.Keys(l.keys)), maps.Keys(ignored))
+	all := slices.AppendSeq(append(slices.Collect(maps.Keys(l.keys)), oldIsolation), maps.Keys(ignored))
 	for _, known := range slices.Sorted(slices.Values(all)) {
 		if strings.HasPrefix(known, stillpoint) {
 			continue
 		}
-		if squeeze(known) == squeeze(key) || known == key+".enabled" {
+		if rest, cut := strings.CutPrefix(known, key); squeeze(known) == squeeze(key) || cut && slices.Contains(ends, rest) {
 			return known
 		}
 		if d := model.Distance(trim(key), trim(known)); d < bestDist {
@@ -119,6 +119,9 @@ func (l *loader) nearest(key string) string {
 	}
 	return best
 }
+
+// ends are what keys are cut short of.
+var ends = []string{".enabled", "_secs", "_millis"}
 
 var squeezer = strings.NewReplacer("_", "", "-", "", ".", "")
 

@@ -30,6 +30,8 @@ const (
 	cc         = "scalar.db.consensus_commit."
 	multiKey   = "scalar.db.multi_storage."
 	pool       = "scalar.db.jdbc.connection_pool."
+
+	oldIsolation = scalar + "isolation_level" // the old name of cc+"isolation_level"
 )
 
 // PoolSize is the most connections that a server database is given where the

@@ -134,7 +134,6 @@ func (l *loader) apply(k Key, e entry) {
 
 // derive fills what defaults to the value of another key.
 func (l *loader) derive() {
-	const oldIsolation = scalar + "isolation_level"
 	if e, ok := l.given[oldIsolation]; ok && !l.has(cc+"isolation_level") {
 		l.apply(Key{field: l.keys[cc+"isolation_level"].field}, e)
 	}

@@ -131,6 +131,8 @@ func TestWrongFilesAreRefusedWithTheLineAndTheWayOut(t *testing.T) {
 		{one + "scalar.db.consensus_commit.parallel_comit.enabled=true", "did you mean scalar.db.consensus_commit.parallel_commit.enabled?"},
 		{one + "scalar.db.user_name=x", "did you mean scalar.db.username?"},
 		{one + "scalar.db.jdbc.connection_pool.max_totl=3", "did you mean scalar.db.jdbc.connection_pool.max_total?"},
+		{one + "scalar.db.isolation_levl=SERIALIZABLE", "did you mean scalar.db.isolation_level?"},
+		{one + "scalar.db.metadata.cache_expiration_time=60", "did you mean scalar.db.metadata.cache_expiration_time_secs?"},
 		{one + "stillpoint.colation=accept", "did you mean stillpoint.collation?"},
 		{one + "stillpoint.speed=11", "prod.properties:3: stillpoint.speed is not a known property; those that begin with stillpoint. are stillpoint.async_commit.backlog"},
 		{one + "stillpoint.collation=maybe", `prod.properties:3: stillpoint.collation: "maybe" is not accept, the only value there is`},
