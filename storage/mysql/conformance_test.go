@@ -26,7 +26,7 @@ func TestConformance(t *testing.T) {
 				Second:    func(t testing.TB, _ storage.Storage) storage.Storage { return openAt(t, server.Addr()) },
 				Server:    server.Addr(),
 				Through:   func(t testing.TB, _ storage.Storage, addr string) storage.Storage { return openAt(t, addr) },
-				LongNames: []string{strings.Repeat("n", 65), strings.Repeat("é", 65)},
+				LongNames: []string{strings.Repeat("n", 65), strings.Repeat("é", 65), "blank ", "🙂"},
 			})
 		})
 	}

@@ -50,5 +50,7 @@
 // Databases for tables get the server's default, as ScalarDB's do, unless that
 // takes keys as equal that differ in case or accents; then creating is refused.
 // Databases of our own, those of the metadata table and of a restore's mark, are
-// made with utf8mb4_bin on such a server.
+// made with utf8mb4_bin on such a server. It, too, takes texts as equal that differ
+// in blanks at their ends alone; where keys may, choose utf8mb4_nopad_bin of MariaDB
+// or utf8mb4_0900_bin of MySQL.
 package mysql

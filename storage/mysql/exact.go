@@ -8,7 +8,8 @@ import (
 
 var _ storage.ExactNamespaces = (*admin)(nil)
 
-// exact are the options of a database whose tables tell all texts apart.
+// exact are the options of a database whose tables tell texts apart, but for blanks
+// at their ends.
 const exact = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 // CreateExactNamespace implements storage.ExactNamespaces.

@@ -24,7 +24,7 @@ type Options struct {
 	Server  string
 	Through func(t testing.TB, s storage.Storage, addr string) storage.Storage
 
-	LongNames []string // names for a namespace or table that must be refused
+	LongNames []string // names for a namespace, table or column that must be refused
 }
 
 // suite is one run.

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -118,6 +119,17 @@ func (x *suite) testSchema(t *testing.T) {
 			}
 			if err := x.s.Admin().CreateTable(t.Context(), table); !errors.Is(err, model.ErrBadArgument) {
 				t.Errorf("CreateTable of %s: %v", table.Name(), err)
+			}
+			if long == "a.b" || strings.Contains(long, "$") { // no limits of columns
+				continue
+			}
+			spec.Name = x.name()
+			spec.Columns = append(spec.Columns, model.Column{Name: long, Type: model.Int})
+			if table, err = model.NewTable(spec); err != nil {
+				t.Fatal(err)
+			}
+			if err := x.s.Admin().CheckTable(t.Context(), table); !errors.Is(err, model.ErrBadArgument) {
+				t.Errorf("CheckTable with column %s: %v", long, err)
 			}
 		}
 	})

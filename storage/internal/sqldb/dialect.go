@@ -23,6 +23,8 @@ type Dialect struct {
 	FoldTables, FoldColumns bool
 	// NameBytes and NameChars limit each name; 0 = no limit.
 	NameBytes, NameChars int
+	// NarrowNames: names hold no character beyond U+FFFF and end in no blank.
+	NarrowNames bool
 	// MetadataChars limits ns.table and column names in the metadata table.
 	MetadataChars int
 
@@ -208,6 +210,8 @@ func (d *Dialect) checkName(what, name string) error {
 		return model.Errorf(model.ErrBadArgument, "%q cannot be the name of a %s", name, what)
 	case d.JoinNames && what != "column" && strings.Contains(name, "$"):
 		return model.Errorf(model.ErrBadArgument, "%s %q holds a $, which %s tables use between namespace and name", what, name, d.Engine)
+	case d.NarrowNames && (strings.HasSuffix(name, " ") || strings.ContainsFunc(name, func(r rune) bool { return r > 0xffff })):
+		return model.Errorf(model.ErrBadArgument, "%s %q ends in a blank or holds a character beyond U+FFFF, which %s does not take in names", what, name, d.Engine)
 	case d.NameBytes > 0 && len(name) > d.NameBytes:
 		return model.Errorf(model.ErrBadArgument, "%s %q has %d bytes; the limit of %s is %d", what, name, len(name), d.Engine, d.NameBytes)
 	case d.NameChars > 0 && utf8.RuneCountInString(name) > d.NameChars:

@@ -66,7 +66,7 @@ var PostgreSQL = Dialect{
 func MySQL(keySize int) *Dialect {
 	char, bin := "VARCHAR("+strconv.Itoa(keySize)+")", "VARBINARY("+strconv.Itoa(keySize)+")"
 	return &Dialect{
-		Engine: "MySQL", Quote: '`', FoldColumns: true, NameChars: 64, MetadataChars: 128,
+		Engine: "MySQL", Quote: '`', FoldColumns: true, NameChars: 64, NarrowNames: true, MetadataChars: 128,
 		Types: types{
 			model.Boolean: "BOOLEAN", model.Int: "INT", model.BigInt: "BIGINT", model.Float: "REAL", model.Double: "DOUBLE",
 			model.Text: "LONGTEXT", model.Blob: "LONGBLOB",
