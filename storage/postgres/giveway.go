@@ -22,7 +22,7 @@ const (
 // Its locks let them pass; but a statement that wants a table for itself (ALTER,
 // TRUNCATE, DROP) waits for the snapshot, and all writers wait behind it. One that
 // waits for longer than patience gets what it wants: the snapshot ends, with an
-// error that names it.
+// error that names it. Where the watch's own session is ended, it begins another.
 type watch struct {
 	db     *db
 	s      *session
@@ -34,19 +34,40 @@ type watch struct {
 
 // startWatch begins to look after the locks of some sessions.
 func (d *db) startWatch(ctx context.Context, locked []*session) (*watch, error) {
-	s, err := d.pool.connect(ctx)
-	if err != nil {
-		return nil, d.notSent(err)
+	w := &watch{db: d, locked: locked, done: make(chan struct{})}
+	if err := w.connect(ctx); err != nil {
+		return nil, err
 	}
-	w := &watch{db: d, s: s, locked: locked, done: make(chan struct{})}
 	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go w.run(ctx)
 	return w, nil
 }
 
+// connect begins a session that may be idle for as long as it likes.
+func (w *watch) connect(ctx context.Context) error {
+	s, err := w.db.pool.connect(ctx)
+	if err != nil {
+		return w.db.notSent(err)
+	}
+	if err := w.db.run(ctx, s, noLimits); err != nil {
+		s.close()
+		return err
+	}
+	w.s = s
+	return nil
+}
+
+// disconnect ends the session, if there is one.
+func (w *watch) disconnect() {
+	if w.s != nil {
+		w.s.close()
+		w.s = nil
+	}
+}
+
 func (w *watch) run(ctx context.Context) {
 	defer close(w.done)
-	defer w.s.close()
+	defer w.disconnect()
 	pids := make([]string, len(w.locked))
 	for i, s := range w.locked {
 		pids[i] = strconv.FormatUint(uint64(s.pg.PID()), 10)
@@ -62,10 +83,13 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if w.s == nil && w.connect(ctx) != nil {
+			continue // if it is the whole database, the sessions with the locks will notice
+		}
 		waiter, err := w.waiter(ctx, ours)
 		switch {
 		case err != nil:
-			return // the sessions with the locks will notice what is wrong
+			w.disconnect()
 		case waiter.ID != pid:
 			pid, since = waiter.ID, time.Now()
 		case pid != "" && time.Since(since) >= patience:

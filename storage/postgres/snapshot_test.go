@@ -177,13 +177,26 @@ func TestSnapshotBehindADefinitionChangeNamesIt(t *testing.T) {
 }
 
 // A change of the schema that waits for a snapshot keeps all writers waiting
-// behind it. It is let through, and the snapshot says so.
+// behind it. It is let through, and the snapshot says so: also after somebody has
+// ended the session that looks out for it.
 func TestASnapshotGivesWayToAChangeOfTheSchema(t *testing.T) {
+	t.Run("", func(t *testing.T) { givesWay(t, func(*db) {}) })
+	t.Run("with a new watch", func(t *testing.T) {
+		givesWay(t, func(d *db) {
+			const watch = " FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'WITH w AS MATERIALIZED%'"
+			waitFor(t, d, "SELECT 1"+watch)
+			sql(t, d, "SELECT pg_terminate_backend(pid, 5000)"+watch)
+		})
+	})
+}
+
+func givesWay(t *testing.T, before func(*db)) {
 	d := openFresh(t)
 	table := accounts(t, d)
 	apply(t, d, insert(table, "a", 1))
 	p := prepare(t, d, true, 2, table.Name())
 	openSnapshot(t, p)
+	before(d)
 	parts, err := p.Split(t.Context(), table, 1)
 	if err != nil {
 		t.Fatal(err)
