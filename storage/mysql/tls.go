@@ -75,9 +75,17 @@ func (t *target) tls(params map[string]string) error {
 			if _, given := params["serversslcert"]; !on && !given && mode >= tlsVerifyCA {
 				return model.Errorf(model.ErrBadArgument, "parameter fallbackToSystemTrustStore forbids the system's authorities and there are no others; name a PEM file in serverSslCert")
 			}
-		case "allowpublickeyretrieval", "fallbacktosystemkeystore":
-			// The driver asks for the key only where it is needed; the system's
-			// authorities are trusted unless serverSslCert is given.
+		case "allowpublickeyretrieval":
+			on, err := truth(name, value)
+			if err != nil {
+				return err
+			}
+			if !on && mode < tlsTrust {
+				return &model.Error{Class: model.ErrBadArgument, Detail: "parameter allowPublicKeyRetrieval=false cannot be honoured without TLS: a key that a login needs is asked of the server",
+					Hint: "Encrypt the connection (sslMode=verify-full) or leave the parameter out."}
+			}
+		case "fallbacktosystemkeystore":
+			// The system's authorities are trusted unless serverSslCert is given.
 		default:
 			return &model.Error{Class: model.ErrBadArgument, Detail: "parameter " + name + " about TLS cannot be honoured here",
 				Hint: "Authorities are read from PEM files: serverSslCert=/path/to/ca.pem."}

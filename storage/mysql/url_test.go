@@ -100,6 +100,7 @@ func TestTLSParametersThatCannotBeHonouredAreErrors(t *testing.T) {
 		"sslMode=sometimes", "useSSL=perhaps", "keyStore=/x.jks", "trustCertificateKeyStoreUrl=file:/x", "tlsCiphersuites=X", "serverRsaPublicKeyFile=/x",
 		"sslMode=verify-ca&serverSslCert=/does/not/exist.pem", "sslMode=verify-ca&serverSslCert=" + empty, "serverSslCert=classpath:ca.pem", "enabledTLSProtocols=TLSv1",
 		"sslMode=verify-full&fallbackToSystemTrustStore=false", "fallbackToSystemTrustStore=perhaps",
+		"allowPublicKeyRetrieval=false", "sslMode=preferred&allowPublicKeyRetrieval=false", "allowPublicKeyRetrieval=perhaps",
 	} {
 		_, err := parseTarget(storage.Config{Name: "bank", URL: "jdbc:mysql://h/?" + params})
 		if !errors.Is(err, model.ErrBadArgument) {
