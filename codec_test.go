@@ -151,3 +151,24 @@ func TestDirectWorksOnPlainTablesOnly(t *testing.T) {
 		t.Error("a transaction read a table without transactions")
 	}
 }
+
+func TestDaysAndTimesThatAreNoneAreRefused(t *testing.T) {
+	db := stillpointtest.Open(t, stillpoint.Define[Everything]("app.everything"))
+	row := db.Table("app.everything")
+	day := stillpoint.Date{Year: 2026, Month: 3, Day: 1}
+	for name, r := range map[string]stillpoint.Row{
+		"30 February":          {"id": 1, "da": stillpoint.Date{Year: 2026, Month: 2, Day: 30}},
+		"month 13":             {"id": 1, "da": stillpoint.Date{Year: 2026, Month: 13, Day: 1}},
+		"a date never set":     {"id": 1, "da": stillpoint.Date{}},
+		"minute 60":            {"id": 1, "ti": stillpoint.TimeOfDay{Minute: 60}},
+		"a negative second":    {"id": 1, "ti": stillpoint.TimeOfDay{Hour: 1, Second: -1}},
+		"30 February at noon":  {"id": 1, "ts": stillpoint.DateTime{Date: stillpoint.Date{Year: 2026, Month: 2, Day: 30}}},
+		"25 o'clock":           {"id": 1, "ts": stillpoint.DateTime{Date: day, Time: stillpoint.TimeOfDay{Hour: 25}}},
+		"a double of 2^63 - 1": {"id": 1, "d": int64(math.MaxInt64)},
+		"a float of 2^63 - 1":  {"id": 1, "f": int64(math.MaxInt64)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantClass(t, db.Transact(t.Context(), func(tx *stillpoint.Tx) error { return row.Put(tx, r) }), stillpoint.ErrBadArgument)
+		})
+	}
+}

@@ -68,22 +68,22 @@ func toValue(col model.Column, x any) (model.Value, error) {
 		return fromFloat(col, float64(v))
 	case Date:
 		if col.Type == model.Date {
-			return checked(model.DateValue(v))
+			return checked(model.DateValue(v), v.Check())
 		}
 		return mismatch(col, x)
 	case TimeOfDay:
 		if col.Type == model.Time {
-			return checked(model.TimeValue(v))
+			return checked(model.TimeValue(v), v.Check())
 		}
 		return mismatch(col, x)
 	case DateTime:
 		if col.Type == model.Timestamp {
-			return checked(model.TimestampValue(v))
+			return checked(model.TimestampValue(v), v.Check())
 		}
 		return mismatch(col, x)
 	case time.Time:
 		if col.Type == model.TimestampTZ {
-			return checked(model.TimestampTZValue(v))
+			return checked(model.TimestampTZValue(v), nil)
 		}
 		return mismatch(col, x)
 	case model.Value:
@@ -163,16 +163,22 @@ func fromInt(col model.Column, n int64) (model.Value, error) {
 		}
 		return model.IntValue(int32(n)), nil
 	case model.Double:
-		if int64(float64(n)) == n {
+		if isExact(float64(n), n) {
 			return model.DoubleValue(float64(n)), nil
 		}
+		return model.Value{}, model.Errorf(ErrBadArgument, "%d does not fit column %q (DOUBLE) exactly; convert it with float64", n, col.Name)
 	case model.Float:
-		if int64(float32(n)) == n {
+		if isExact(float64(float32(n)), n) {
 			return model.FloatValue(float32(n)), nil
 		}
+		return model.Value{}, model.Errorf(ErrBadArgument, "%d does not fit column %q (FLOAT) exactly; convert it with float32", n, col.Name)
 	}
 	return mismatch(col, n)
 }
+
+// isExact tells whether f, which n was rounded to, is n. A float of 2^63 is too
+// large to be asked.
+func isExact(f float64, n int64) bool { return f < 1<<63 && int64(f) == n }
 
 func fromFloat(col model.Column, f float64) (model.Value, error) {
 	switch col.Type {
@@ -187,7 +193,14 @@ func fromFloat(col model.Column, f float64) (model.Value, error) {
 	return mismatch(col, f)
 }
 
-func checked(v model.Value) (model.Value, error) { return v, v.Check() }
+// checked gives a value that is within the range of its type, unless err says
+// already what is wrong with it.
+func checked(v model.Value, err error) (model.Value, error) {
+	if err == nil {
+		err = v.Check()
+	}
+	return v, err
+}
 
 func mismatch(col model.Column, x any) (model.Value, error) {
 	return model.Value{}, model.Errorf(ErrBadArgument, "column %q is %s and does not take a Go %T", col.Name, col.Type, x)

@@ -47,6 +47,14 @@ func (d CivilDate) EpochDay() int64 {
 // DateFromEpochDay is the inverse of CivilDate.EpochDay.
 func DateFromEpochDay(n int64) CivilDate { return DateOf(time.Unix(n*86400, 0).UTC()) }
 
+// Check reports a day that is in no calendar, as 2026-02-30: ErrBadArgument.
+func (d CivilDate) Check() error {
+	if DateFromEpochDay(d.EpochDay()) != d {
+		return Errorf(ErrBadArgument, "%s is not a day of the calendar", d)
+	}
+	return nil
+}
+
 // String renders YYYY-MM-DD.
 func (d CivilDate) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day) }
 
@@ -67,6 +75,14 @@ func TimeOf(t time.Time) CivilTime {
 // NanoOfDay returns the nanoseconds since midnight.
 func (t CivilTime) NanoOfDay() int64 {
 	return ((int64(t.Hour)*60+int64(t.Minute))*60+int64(t.Second))*int64(time.Second) + int64(t.Nanosecond)
+}
+
+// Check reports a time that no day has, as 10:60:00: ErrBadArgument.
+func (t CivilTime) Check() error {
+	if t.Hour < 0 || t.Hour > 23 || t.Minute < 0 || t.Minute > 59 || t.Second < 0 || t.Second > 59 || t.Nanosecond < 0 || t.Nanosecond >= int(time.Second) {
+		return Errorf(ErrBadArgument, "%s is not a time of day", t)
+	}
+	return nil
 }
 
 // TimeFromNanoOfDay is the inverse of CivilTime.NanoOfDay.
@@ -99,6 +115,15 @@ func DateTimeOf(t time.Time) CivilDateTime { return CivilDateTime{DateOf(t), Tim
 // EpochMilli returns milliseconds since 1970-01-01T00:00, rounded down.
 func (d CivilDateTime) EpochMilli() int64 {
 	return d.Date.EpochDay()*milliPerDay + d.Time.NanoOfDay()/int64(time.Millisecond)
+}
+
+// Check reports a day that is in no calendar or a time that no day has:
+// ErrBadArgument.
+func (d CivilDateTime) Check() error {
+	if err := d.Date.Check(); err != nil {
+		return err
+	}
+	return d.Time.Check()
 }
 
 // DateTimeFromEpochMilli is the inverse of CivilDateTime.EpochMilli.
