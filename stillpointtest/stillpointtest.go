@@ -5,7 +5,9 @@ package stillpointtest
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint"
@@ -19,14 +21,17 @@ type DB struct {
 	Faults *Faults
 }
 
-// Open opens an empty database in memory and creates tables in it. The test
-// fails if that does not work.
+// opened counts the databases, for names that nobody else has.
+var opened atomic.Int64
+
+// Open opens an empty database in memory, another one each time, and creates
+// tables in it. The test fails if that does not work.
 func Open(t testing.TB, tables ...stillpoint.TableDef) *DB {
 	t.Helper()
 	ctx := context.Background()
 	f := &Faults{}
 	db, err := stillpoint.Open(ctx,
-		stillpoint.Properties{"scalar.db.storage": "memory", "scalar.db.contact_points": "memory:" + t.Name()},
+		stillpoint.Properties{"scalar.db.storage": "memory", "scalar.db.contact_points": fmt.Sprintf("memory:stillpointtest-%d", opened.Add(1))},
 		stillpoint.WithCommitInterceptor(f.commit))
 	if err != nil {
 		t.Fatalf("stillpointtest: %v", err)
