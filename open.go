@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/textfile"
@@ -41,26 +42,28 @@ func (f File) config(overrides map[string]string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The last value of a key counts.
+	// The last value of a key counts. The first line end is for a last line
+	// without one, the second for one that a backslash would join with the next.
 	var b bytes.Buffer
 	b.Write(data)
-	b.WriteByte('\n')
+	b.WriteString("\n\n")
 	for _, k := range slices.Sorted(maps.Keys(overrides)) {
 		fmt.Fprintf(&b, "%s=%s\n", escapeProperty(k, true), escapeProperty(overrides[k], false))
 	}
 	return config.Parse(string(f), b.Bytes())
 }
 
-// escapeProperty writes a key or value so that a properties file reads it back.
+// escapeProperty writes a key or value so that a properties file reads it back,
+// whatever the encoding of the file.
 func escapeProperty(s string, key bool) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\\', key && strings.ContainsRune("=: ", r), i == 0 && strings.ContainsRune(" \t#!", r):
+		case r < ' ' || r > '~':
+			for _, u := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, u)
+			}
+		case r == '\\', key && strings.ContainsRune("=: ", r), i == 0 && strings.ContainsRune(" #!", r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		default:
@@ -87,11 +90,17 @@ func (u URL) config(overrides map[string]string) (*config.Config, error) {
 }
 
 func (c *Config) config(overrides map[string]string) (*config.Config, error) {
+	if c == nil {
+		return nil, &Error{Class: ErrBadArgument, Op: "open", Detail: "the Config is nil; package config makes one"}
+	}
 	if len(overrides) > 0 {
 		return nil, &Error{Class: ErrBadArgument, Op: "open", Detail: "WithProperty and WithCredentials do not go with a typed Config; set its fields"}
 	}
 	return (*config.Config)(c), nil
 }
+
+// literal writes a value in which nothing is a placeholder.
+func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
 // Open opens the databases of a configuration. It fails with ErrUnavailable if
 // one does not answer, and with ErrBadArgument for what is wrong in the
@@ -103,6 +112,9 @@ func Open(ctx context.Context, source Source, opts ...Option) (*DB, error) {
 	}
 	var o openOptions
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, &Error{Class: ErrBadArgument, Op: "open", Detail: "an option is nil"}
+		}
 		opt(&o)
 	}
 	overrides := maps.Clone(o.properties)
@@ -110,7 +122,7 @@ func Open(ctx context.Context, source Source, opts ...Option) (*DB, error) {
 		if overrides == nil {
 			overrides = map[string]string{}
 		}
-		overrides["scalar.db.username"], overrides["scalar.db.password"] = o.user, o.password
+		overrides["scalar.db.username"], overrides["scalar.db.password"] = literal(o.user), literal(o.password)
 	}
 	cfg, err := source.config(overrides)
 	if err != nil {

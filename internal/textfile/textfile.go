@@ -18,6 +18,9 @@ const Limit = 16 << 20
 // it is not a file that can be read or is larger than Limit. op says what for,
 // as in "read the configuration".
 func Read(op, path string) ([]byte, error) {
+	if path == "" {
+		return nil, &model.Error{Class: model.ErrBadArgument, Op: op, Detail: "no file is named"}
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &model.Error{Class: model.ErrNotFound, Op: op, Detail: "there is no file " + path}
