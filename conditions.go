@@ -128,6 +128,7 @@ type scanOptions struct {
 	where        [][]Cond
 	orderBy      []orderBy
 	hasPartition bool
+	hasIndex     bool
 }
 
 type orderBy struct {
@@ -170,7 +171,7 @@ func Limit(n int) ScanOption { return func(o *scanOptions) { o.limit = n } }
 
 // ByIndex scans the rows whose indexed column has the value.
 func ByIndex(column string, value any) ScanOption {
-	return func(o *scanOptions) { o.indexColumn, o.indexValue = column, value }
+	return func(o *scanOptions) { o.indexColumn, o.indexValue, o.hasIndex = column, value, true }
 }
 
 // Where keeps the rows for which all conditions hold. Given several times, a

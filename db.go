@@ -3,6 +3,9 @@ package stillpoint
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -33,7 +36,8 @@ type DB struct {
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
-	active sync.WaitGroup // transactions begun and not ended; Add is guarded by mu
+	active sync.WaitGroup // transactions begun and not ended, other calls under way; Add is guarded by mu
+	done   chan struct{}  // closed when Close has done its work
 }
 
 func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptions) (*DB, error) {
@@ -54,7 +58,8 @@ func openDB(ctx context.Context, cfg *config.Config, set *multi.Set, o openOptio
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, set: set, txnOpts: opts, hooks: o.hooks, intercept: o.intercept, plain: plainTables{ttl: cfg.MetadataExpiration}}
+	db := &DB{cfg: cfg, set: set, txnOpts: opts, hooks: o.hooks, intercept: o.intercept, plain: plainTables{ttl: cfg.MetadataExpiration},
+		done: make(chan struct{})}
 	if _, err := db.manager(ctx); err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
@@ -84,23 +89,27 @@ func (db *DB) manager(ctx context.Context) (*txn.Manager, error) {
 // txnOptions are the options of the transaction manager.
 func txnOptions(cfg *config.Config, o openOptions) (txn.Options, error) {
 	opts, err := cfg.TxnOptions(o.logger)
+	opts.Hooks = o.hooks.Steps
 	if o.isolation != nil {
 		opts.Isolation = *o.isolation
 	}
 	return opts, err
 }
 
-// Close refuses new transactions, waits for those that have begun and for the
-// work behind their commits, and closes the databases. A transaction of Begin
-// that is never ended keeps Close waiting.
+// Close refuses new transactions and other calls, waits for those that have begun
+// and for the work behind their commits, and closes the databases. A transaction
+// of Begin that is never ended keeps Close waiting. A second Close waits for the
+// first.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {
 		db.mu.Unlock()
+		<-db.done
 		return nil
 	}
 	db.closed = true
 	db.mu.Unlock()
+	defer close(db.done)
 	db.active.Wait()
 	openDBs.Add(-1)
 	var err error
@@ -110,12 +119,12 @@ func (db *DB) Close() error {
 	return errors.Join(err, db.set.Close())
 }
 
-// enter counts a transaction in; leave must follow.
-func (db *DB) enter() error {
+// enter counts a transaction or another call in; active.Done must follow.
+func (db *DB) enter(op string) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.closed {
-		return &Error{Class: ErrUnavailable, Op: "begin a transaction", Detail: "the DB is closed"}
+		return &Error{Class: ErrUnavailable, Op: op, Detail: "the DB is closed"}
 	}
 	db.active.Add(1)
 	return nil
@@ -136,7 +145,15 @@ const (
 )
 
 // String names the state.
-func (s State) String() string { return [...]string{"undecided", "committed", "aborted"}[s] }
+func (s State) String() string {
+	switch s {
+	case Committed:
+		return "committed"
+	case Aborted:
+		return "aborted"
+	}
+	return "undecided"
+}
 
 func stateOf(d record.Decision) State {
 	switch d.State {
@@ -153,6 +170,10 @@ func stateOf(d record.Decision) State {
 // no trace but in the rows themselves, this DB looks at a row that it wrote; for
 // such a transaction of another process the answer is Undecided.
 func (db *DB) State(ctx context.Context, txID string) (State, error) {
+	if err := db.enter("ask for transaction " + txID); err != nil {
+		return Undecided, err
+	}
+	defer db.active.Done()
 	m, err := db.manager(ctx)
 	if err != nil {
 		return Undecided, err
@@ -169,6 +190,10 @@ func (db *DB) State(ctx context.Context, txID string) (State, error) {
 // are settled, as far as they can be. Nobody has to wait for that: who reads
 // them before sees the same.
 func (db *DB) Flush(ctx context.Context) error {
+	if err := db.enter("flush"); err != nil {
+		return err
+	}
+	defer db.active.Done()
 	if m := db.txns.Load(); m != nil {
 		return m.Flush(ctx)
 	}
@@ -179,6 +204,10 @@ func (db *DB) Flush(ctx context.Context) error {
 // instead of leaving it to whoever meets it. Records of transactions that may
 // still be alive are left alone.
 func (db *DB) Recover(ctx context.Context) (txn.RecoverReport, error) {
+	if err := db.enter("recover"); err != nil {
+		return txn.RecoverReport{}, err
+	}
+	defer db.active.Done()
 	m, err := db.manager(ctx)
 	if err != nil {
 		return txn.RecoverReport{}, err
@@ -191,6 +220,10 @@ func (db *DB) Recover(ctx context.Context) (txn.RecoverReport, error) {
 // of them would be refused: ErrBadArgument for what the database cannot hold,
 // ErrRefused for a table that is there with another definition.
 func (db *DB) CreateTables(ctx context.Context, defs ...TableDef) error {
+	if err := db.enter("create tables"); err != nil {
+		return err
+	}
+	defer db.active.Done()
 	var s schema.Schema
 	for _, d := range defs {
 		t, err := d.table()
@@ -224,6 +257,35 @@ func (db *DB) tableName(name string) (model.TableName, error) {
 		return model.TableName{Namespace: db.cfg.DefaultNamespace, Name: name}, nil
 	}
 	return model.ParseTableName(name)
+}
+
+// missingTable says of a table that is not there where it was looked for, and what
+// is there.
+func (db *DB) missingTable(ctx context.Context, name model.TableName, err error) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	store := db.set.Route(name)
+	e := &Error{Class: ErrNotFound, Hint: "Create it with DB.CreateTables, or with: stillpoint schema create --schema FILE",
+		Detail: fmt.Sprintf("table %s is not in storage %q (%s)", name, store.Name(), store.Capabilities(name).Engine)}
+	there, err := db.set.Admin().Tables(ctx, name.Namespace)
+	if err != nil || len(there) == 0 {
+		return e
+	}
+	names := make([]string, len(there))
+	for i, t := range there {
+		names[i] = t.String()
+	}
+	slices.Sort(names)
+	if near := model.Nearest(name.String(), slices.Values(names)); near != "" {
+		e.Hint = fmt.Sprintf("Did you mean %q? If not: create it with DB.CreateTables, or with: stillpoint schema create --schema FILE", near)
+		return e
+	}
+	if len(names) > 10 {
+		names = append(names[:10], "…")
+	}
+	e.Hint = "Tables there: " + strings.Join(names, ", ") + ". " + e.Hint
+	return e
 }
 
 // allows refuses a scan over a whole table that the configuration switches off.

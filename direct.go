@@ -31,13 +31,17 @@ func (d *Direct) Context() context.Context { return d.ctx }
 func (d *Direct) GetAll(reads ...Read) error { return getAll(d, reads) }
 
 func (d *Direct) tableByName(ctx context.Context, name string) (*model.Table, error) {
+	if err := d.db.enter("use " + name); err != nil {
+		return nil, err
+	}
+	defer d.db.active.Done()
 	n, err := d.db.tableName(name)
 	if err != nil {
 		return nil, err
 	}
 	t, err := d.db.plain.get(ctx, d.db.set.Admin(), n)
 	if err != nil {
-		return nil, err
+		return nil, d.db.missingTable(ctx, n, err)
 	}
 	if record.IsTransactional(t) || n == record.CoordinatorName(d.db.cfg.Transaction.CoordinatorNamespace) {
 		return nil, &Error{Class: ErrBadArgument, Op: "use", Subject: n.String(), Detail: "it belongs to transactions",
@@ -47,6 +51,10 @@ func (d *Direct) tableByName(ctx context.Context, name string) (*model.Table, er
 }
 
 func (d *Direct) getRows(ctx context.Context, gets []storage.Get) ([]*model.Row, error) {
+	if err := d.db.enter("get"); err != nil {
+		return nil, err
+	}
+	defer d.db.active.Done()
 	return d.db.set.Get(ctx, gets)
 }
 
@@ -54,6 +62,11 @@ func (d *Direct) allows(s *storage.Scan) error { return d.db.allows(s) }
 
 func (d *Direct) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.Row, error] {
 	return func(yield func(*model.Row, error) bool) {
+		if err := d.db.enter("scan " + r.scan.Table.Name().String()); err != nil {
+			yield(nil, err)
+			return
+		}
+		defer d.db.active.Done()
 		scan, left := r.scan, r.limit
 		for {
 			scan.Limit = left // 0: the storage's page size
@@ -81,6 +94,13 @@ func (d *Direct) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.R
 }
 
 func (d *Direct) write(ctx context.Context, w writeRequest) error {
+	if err := d.db.enter("write to " + w.table.Name().String()); err != nil {
+		return err
+	}
+	defer d.db.active.Done()
+	if w.guard.Kind == storage.NotExists && (w.kind == updateKind || w.kind == deleteKind) {
+		return model.Errorf(ErrBadArgument, "an update or a delete cannot require that there is no row")
+	}
 	m := storage.Mutation{Kind: storage.Put, Table: w.table, Key: w.key, Guard: w.guard}
 	for _, s := range w.set {
 		m.Set = append(m.Set, storage.Assignment{Column: s.Column, Value: s.Value})

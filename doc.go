@@ -36,6 +36,6 @@
 // Errors have classes to be tested with errors.Is: ErrConflict may be retried
 // (Transact has already done so), ErrUnknownOutcome must not be retried blindly,
 // ErrConditionNotMet is an answer of the data, ErrBadArgument a mistake of the
-// program, ErrNotFound and ErrExists say so, ErrUnavailable says that a database
-// cannot be reached.
+// program, ErrNotFound and ErrExists say so, ErrRefused says why something was not
+// begun, ErrUnavailable that a database cannot be reached.
 package stillpoint

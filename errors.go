@@ -16,7 +16,7 @@ var (
 	ErrBadArgument = model.ErrBadArgument
 	// ErrNotFound: the row or table is not there.
 	ErrNotFound = model.ErrNotFound
-	// ErrExists: the table is there already.
+	// ErrExists: the row or table is there already.
 	ErrExists = model.ErrExists
 	// ErrRefused: a check before the first change found a reason not to begin.
 	ErrRefused = model.ErrRefused

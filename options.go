@@ -28,13 +28,17 @@ const (
 // quick, and may run at once for different transactions.
 type Hooks struct {
 	// Begin is called when a transaction begins; the context that it returns
-	// governs the transaction from there, so that a span can travel in it.
+	// governs the transaction from there, so that a span can travel in it; nil
+	// changes nothing.
 	Begin func(ctx context.Context, txID string) context.Context
 	// End is called when a transaction has ended. committed tells whether it
 	// has; err is what its commit failed with, nil after a rollback too.
 	End func(ctx context.Context, txID string, took time.Duration, committed bool, err error)
 	// Retry is called before Transact runs its function again.
 	Retry func(ctx context.Context, attempt int, err error)
+	// Steps hear of what happens inside of transactions: reads, preparations, and
+	// commit points with the path that was taken.
+	Steps txn.Hooks
 }
 
 // Option is an option of Open.
@@ -104,12 +108,15 @@ type txOptions struct {
 	attempts  int
 }
 
-func newTxOptions(opts []TxOption) txOptions {
+func newTxOptions(opts []TxOption) (txOptions, error) {
 	o := txOptions{attempts: defaultAttempts}
 	for _, opt := range opts {
+		if opt == nil {
+			return o, &Error{Class: ErrBadArgument, Op: "begin a transaction", Detail: "an option is nil"}
+		}
 		opt(&o)
 	}
-	return o
+	return o, nil
 }
 
 // AtIsolation runs one transaction at another level than the DB's.
@@ -122,5 +129,6 @@ func Attempts(n int) TxOption { return func(o *txOptions) { o.attempts = max(n, 
 func ReadOnly() TxOption { return func(o *txOptions) { o.readOnly = true } }
 
 // WithID gives a transaction of Begin an id of the caller's, which must never
-// have been used before and never be used again.
+// have been used before and never be used again. Transact and View refuse it, as
+// each run of their function is a transaction of its own.
 func WithID(id string) TxOption { return func(o *txOptions) { o.id = id } }

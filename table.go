@@ -3,6 +3,7 @@ package stillpoint
 import (
 	"context"
 	"iter"
+	"strings"
 	"sync/atomic"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -87,7 +88,7 @@ func (t *Table[T]) bind(s Session) (*binding[T], error) {
 // keyOf makes a key of the values given.
 func keyOf(t *model.Table, values []any) (model.Key, error) {
 	if len(values) != t.KeyLen() {
-		return model.Key{}, model.Errorf(ErrBadArgument, "the key of %s has %d columns, not %d", t.Name(), t.KeyLen(), len(values))
+		return model.Key{}, model.Errorf(ErrBadArgument, "the key of %s is (%s), and %d values are given", t.Name(), keyColumns(t, 0), len(values))
 	}
 	vs, err := keyValues(t, 0, values)
 	if err != nil {
@@ -96,10 +97,19 @@ func keyOf(t *model.Table, values []any) (model.Key, error) {
 	return model.KeyOf(t, vs), nil
 }
 
+// keyColumns names the key columns that begin at position first.
+func keyColumns(t *model.Table, first int) string {
+	var names []string
+	for _, c := range t.Columns()[first:t.KeyLen()] {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
 // keyValues converts values for the key columns that begin at position first.
 func keyValues(t *model.Table, first int, values []any) ([]model.Value, error) {
 	if len(values) > t.KeyLen()-first {
-		return nil, model.Errorf(ErrBadArgument, "%d values for %d key columns of %s", len(values), t.KeyLen()-first, t.Name())
+		return nil, model.Errorf(ErrBadArgument, "a bound of %d values for the clustering key (%s) of %s", len(values), keyColumns(t, first), t.Name())
 	}
 	vs := make([]model.Value, len(values))
 	for i, x := range values {
@@ -150,7 +160,8 @@ func (t *Table[T]) Find(s Session, key ...any) (x T, ok bool, err error) {
 // Direct.GetAll.
 func (t *Table[T]) Into(dst *T, key ...any) Read { return read[T]{t, dst, nil, key} }
 
-// IntoIfFound is Into for a row that may not be there: found tells.
+// IntoIfFound is Into for a row that may not be there: found tells, and *dst is
+// zero then.
 func (t *Table[T]) IntoIfFound(dst *T, found *bool, key ...any) Read {
 	return read[T]{t, dst, found, key}
 }
@@ -186,6 +197,8 @@ func (r read[T]) deliver(s Session, row *model.Row) error {
 	}
 	if row == nil {
 		if r.found != nil {
+			var zero T
+			*r.dst = zero
 			return nil
 		}
 		return notFound(r.table.name, r.key)

@@ -45,6 +45,9 @@ func (t *Table[T]) Scan(s Session, opts ...ScanOption) iter.Seq2[T, error] {
 func scanOf(t *model.Table, opts []ScanOption) (scanRequest, error) {
 	var o scanOptions
 	for _, opt := range opts {
+		if opt == nil {
+			return scanRequest{}, model.Errorf(ErrBadArgument, "a scan of %s is given an option that is nil", t.Name())
+		}
 		opt(&o)
 	}
 	req := scanRequest{scan: storage.Scan{Table: t, Kind: storage.ScanTable, Reverse: o.reverse}, limit: o.limit}
@@ -56,11 +59,11 @@ func scanOf(t *model.Table, opts []ScanOption) (scanRequest, error) {
 	switch {
 	case o.limit < 0:
 		return bad("the limit is negative")
-	case o.hasPartition && o.indexColumn != "":
+	case o.hasPartition && o.hasIndex:
 		return bad("Partition and ByIndex exclude each other")
 	case !o.hasPartition && (o.start != nil || o.end != nil || o.reverse):
 		return bad("bounds and Reverse need Partition")
-	case (o.hasPartition || o.indexColumn != "") && len(o.orderBy) > 0:
+	case (o.hasPartition || o.hasIndex) && len(o.orderBy) > 0:
 		return bad("OrderBy is for scans of the whole table; a partition comes in clustering order")
 	case o.hasPartition:
 		if len(o.partition) != t.PartitionLen() {
@@ -77,7 +80,7 @@ func scanOf(t *model.Table, opts []ScanOption) (scanRequest, error) {
 			return req, err
 		}
 		sc.Start.Exclusive, sc.End.Exclusive = o.startExcl, o.endExcl
-	case o.indexColumn != "":
+	case o.hasIndex:
 		i, err := t.Column(o.indexColumn)
 		if err != nil {
 			return req, err
@@ -100,6 +103,9 @@ func scanOf(t *model.Table, opts []ScanOption) (scanRequest, error) {
 	for _, ob := range o.orderBy {
 		if _, err := t.Column(ob.column); err != nil {
 			return req, err
+		}
+		if ob.order != Asc && ob.order != Desc {
+			return bad("OrderBy takes Asc or Desc")
 		}
 		sc.OrderBy = append(sc.OrderBy, storage.OrderBy{Column: ob.column, Order: ob.order})
 	}

@@ -3,6 +3,7 @@ package stillpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -31,18 +32,32 @@ const (
 // fn may run several times: what it does outside the transaction must bear that.
 // A Transact or View within fn on the same DB is ErrBadArgument.
 func (db *DB) Transact(ctx context.Context, fn func(tx *Tx) error, opts ...TxOption) error {
-	return db.transact(ctx, fn, newTxOptions(opts))
+	o, err := newTxOptions(opts)
+	if err != nil {
+		return err
+	}
+	return db.transact(ctx, fn, o)
 }
 
 // View is Transact for a function that only reads: a write in it is
 // ErrBadArgument, and nothing is written anywhere on its behalf.
 func (db *DB) View(ctx context.Context, fn func(tx *Tx) error, opts ...TxOption) error {
-	o := newTxOptions(opts)
+	o, err := newTxOptions(opts)
+	if err != nil {
+		return err
+	}
 	o.readOnly = true
 	return db.transact(ctx, fn, o)
 }
 
 func (db *DB) transact(ctx context.Context, fn func(tx *Tx) error, o txOptions) error {
+	switch {
+	case fn == nil:
+		return &Error{Class: ErrBadArgument, Op: "transaction", Detail: "the function to run is nil"}
+	case o.id != "":
+		return &Error{Class: ErrBadArgument, Op: "transaction", Detail: "WithID is for Begin; here, every run of the function has an id of its own",
+			Hint: "Tx.ID tells it"}
+	}
 	leave, err := db.nesting.enter(ctx)
 	if err != nil {
 		return err
@@ -61,7 +76,8 @@ func (db *DB) transact(ctx context.Context, fn func(tx *Tx) error, o txOptions) 
 			db.hooks.Retry(ctx, attempt, err)
 		}
 		if !sleep(ctx, backoff(attempt)) {
-			return errors.Join(err, context.Cause(ctx))
+			return &Error{Class: ErrConflict, Op: "transaction", Detail: "no time was left for attempt " + strconv.Itoa(attempt+1),
+				Err: fmt.Errorf("%w, after: %w", context.Cause(ctx), err)}
 		}
 	}
 }

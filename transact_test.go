@@ -208,6 +208,16 @@ func TestMessagesSayWhatHelps(t *testing.T) {
 		"a word like no column": {func(tx *stillpoint.Tx) error {
 			return db.Table("bank.accounts").Put(tx, stillpoint.Row{"id": 1, "zz": 1})
 		}, `no column "zz"`, "did you mean"},
+		"a table that is not there": {func(tx *stillpoint.Tx) error {
+			_, err := stillpoint.TableOf[Account](db.DB, "bank.acounts").Get(tx, 1)
+			return err
+		}, `table bank.acounts is not in storage "db" (memory). Did you mean "bank.accounts"?`, "definition"},
+		"a table like no other": {func(tx *stillpoint.Tx) error {
+			_, err := stillpoint.TableOf[Account](db.DB, "bank.reservations").Get(tx, 1)
+			return err
+		}, "Tables there: bank.accounts. Create it with", "did you mean"},
+		"a key with too many values": {func(tx *stillpoint.Tx) error { _, err := accounts.Get(tx, 1, 2); return err },
+			"the key of bank.accounts is (id), and 2 values are given", "columns"},
 		"scan of what was written": {func(tx *stillpoint.Tx) error {
 			if err := accounts.Put(tx, Account{ID: 1}); err != nil {
 				return err

@@ -31,34 +31,44 @@ var _ Session = (*Tx)(nil)
 // Begin begins a transaction that the caller ends with Commit or Rollback.
 // Transact is the better choice where a function will do.
 func (db *DB) Begin(ctx context.Context, opts ...TxOption) (*Tx, error) {
-	return db.begin(ctx, newTxOptions(opts))
-}
-
-func (db *DB) begin(ctx context.Context, o txOptions) (*Tx, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err := db.enter(); err != nil {
+	o, err := newTxOptions(opts)
+	if err != nil {
 		return nil, err
 	}
+	return db.begin(ctx, o)
+}
+
+func (db *DB) begin(ctx context.Context, o txOptions) (tx *Tx, err error) {
+	const op = "begin a transaction"
+	if ctx.Err() != nil {
+		return nil, &Error{Op: op, Err: context.Cause(ctx)}
+	}
+	if err := db.enter(op); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if tx == nil { // a hook that panics included
+			db.active.Done()
+		}
+	}()
 	to := txn.TxOptions{ID: o.id, ReadOnly: o.readOnly}
 	if o.isolation != nil {
 		to.Isolation = *o.isolation
 	}
 	m, err := db.manager(ctx)
 	if err != nil {
-		db.active.Done()
 		return nil, err
 	}
 	inner, err := m.Begin(ctx, to)
 	if err != nil {
-		db.active.Done()
 		return nil, err
 	}
 	if db.hooks.Begin != nil {
-		ctx = db.hooks.Begin(ctx, inner.ID())
+		if c := db.hooks.Begin(ctx, inner.ID()); c != nil {
+			ctx = c
+		}
 	}
-	tx := &Tx{db: db, m: m, tx: inner, ctx: context.WithValue(ctx, nestingKey{&db.nesting}, true)}
+	tx = &Tx{db: db, m: m, tx: inner, ctx: context.WithValue(ctx, nestingKey{&db.nesting}, true)}
 	if db.hooks.End != nil {
 		tx.started = time.Now()
 	}
@@ -127,7 +137,7 @@ func (tx *Tx) abandon() {
 
 func (tx *Tx) end(committed bool, err error) {
 	tx.ended = true
-	tx.db.active.Done()
+	defer tx.db.active.Done() // after the hook, which Close waits for too
 	if tx.db.hooks.End != nil {
 		tx.db.hooks.End(tx.ctx, tx.ID(), time.Since(tx.started), committed, err)
 	}
@@ -142,7 +152,11 @@ func (tx *Tx) tableByName(ctx context.Context, name string) (*model.Table, error
 	if err != nil {
 		return nil, err
 	}
-	return tx.m.Table(ctx, n)
+	t, err := tx.m.Table(ctx, n)
+	if err != nil {
+		return nil, tx.db.missingTable(ctx, n, err)
+	}
+	return t, nil
 }
 
 func (tx *Tx) getRows(ctx context.Context, gets []storage.Get) ([]*model.Row, error) {
