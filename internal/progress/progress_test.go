@@ -98,6 +98,18 @@ func TestJSONPrintsOneEventALine(t *testing.T) {
 	}
 }
 
+func TestOneIsNoPlural(t *testing.T) {
+	var out bytes.Buffer
+	r := progress.New(&out, progress.Plain)
+	task := r.Task("my", 1, progress.Rows)
+	task.Add(1)
+	task.Done("")
+	r.Close()
+	if !strings.HasPrefix(out.String(), "my      1 row in ") {
+		t.Errorf("%q", &out)
+	}
+}
+
 func TestSilentAndNobodyPrintNothing(t *testing.T) {
 	if out := run(t, progress.Silent); out != "" {
 		t.Error(out)

@@ -55,6 +55,9 @@ func amount(n int64, unit Unit) string {
 	if unit == Bytes {
 		return Size(n)
 	}
+	if n == 1 {
+		return "1 " + strings.TrimSuffix(string(unit), "s")
+	}
 	return Count(n) + " " + string(unit)
 }
 
