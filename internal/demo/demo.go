@@ -200,7 +200,11 @@ func (d *demo) transfersAndBackup(ctx context.Context) (err error) {
 		}
 	}()
 	err = d.line(fmt.Sprintf("%d goroutines move money between them", workers), func() (string, error) {
-		time.Sleep(d.o.Warm)
+		select {
+		case <-time.After(d.o.Warm):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
 		d.report.PerSecond = float64(moved.Load()) / d.o.Warm.Seconds()
 		return fmt.Sprintf("%s transfers/s", grouped(int64(d.report.PerSecond))), nil
 	})
