@@ -143,7 +143,13 @@ type Report struct {
 	NotApplicable []string         `json:"not_applicable"`
 	// Collations warns of tables of live databases in whose keys different
 	// texts count as one.
-	Collations []storage.Finding `json:"collations"`
+	Collations []Collation `json:"collations"`
+}
+
+// Collation is a warning about the keys of a table.
+type Collation struct {
+	ID string `json:"id"` // code and subject
+	storage.Finding
 }
 
 // InDoubtTotal is the number of records in doubt.

@@ -12,7 +12,6 @@ import (
 	"github.com/stillpoint-db/stillpoint/check/internal/extsort"
 	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 
@@ -99,7 +98,7 @@ func once(ctx context.Context, src Source, opts Options) (rep *Report, print uin
 	r.rep = &Report{Source: src.Label(), Live: r.live != nil, Strict: opts.Strict, Moment: src.Moment().UTC(),
 		Tables: []TableReport{}, Violations: []Violation{}, InDoubt: []InDoubt{}, Queries: []QueryResult{},
 		Counts: map[string]int64{}, InDoubtCounts: map[Class]int64{},
-		Collations: []storage.Finding{},
+		Collations: []Collation{},
 		NotApplicable: []string{
 			"V14 (no storage here keeps metadata in tables of its own)",
 			"V15 (no storage here keeps indexes apart from the rows)",
@@ -157,7 +156,9 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	if c, ok := r.src.(collated); ok {
-		r.rep.Collations = append(r.rep.Collations, c.Collations(ctx, tables)...)
+		for _, f := range c.Collations(ctx, tables) {
+			r.rep.Collations = append(r.rep.Collations, Collation{f.Code + ":" + f.Subject, f})
+		}
 	}
 	if err := r.markers(ctx); err != nil {
 		return err

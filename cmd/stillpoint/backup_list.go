@@ -38,12 +38,22 @@ backup create removes them.
 			if err != nil {
 				return err
 			}
-			a.emit(map[string]any{"repo": r.Location(), "backups": list}, func(w io.Writer) { printList(w, list, time.Now()) })
+			backups := make([]listedBackup, len(list))
+			for i, e := range list {
+				backups[i] = listedBackup{e, ids(e.Storages)}
+			}
+			a.emit(map[string]any{"repo": r.Location(), "backups": backups}, func(w io.Writer) { printList(w, list, time.Now()) })
 			return nil
 		}),
 	}
 	from.flag(c)
 	return c
+}
+
+// listedBackup is a backup in the result of list.
+type listedBackup struct {
+	catalog.Entry
+	Storages []named `json:"storages,omitempty"`
 }
 
 func printList(w io.Writer, list []catalog.Entry, now time.Time) {

@@ -62,7 +62,7 @@ How far a backup was verified is noted beside it, for backup list.
 			if rep.Unrecorded != "" {
 				a.logger.Warn("the result is not noted beside the backup: " + rep.Unrecorded)
 			}
-			a.emit(rep, func(w io.Writer) { printVerified(w, rep) })
+			a.emit(verifyResult{rep, ids(rep.Restorable), ids(rep.Lost)}, func(w io.Writer) { printVerified(w, rep) })
 			return rep.Err()
 		}),
 	}
@@ -72,6 +72,13 @@ How far a backup was verified is noted beside it, for backup list.
 	c.Flags().StringVar(&scratch, "scratch", "", "the `FOLDER` for a trial restore (default the temporary folder)")
 	c.Flags().BoolVar(&trial, "trial-restore", false, "restore into scratch too, and check that")
 	return c
+}
+
+// verifyResult is the result of verify.
+type verifyResult struct {
+	*verify.Report
+	Restorable []named `json:"restorable"`
+	Lost       []named `json:"lost"`
 }
 
 func printVerified(w io.Writer, rep *verify.Report) {

@@ -77,7 +77,7 @@ bench_history are made in one namespace of each storage if they are missing.
 Several of these may run at the same time, and again and again, on the same
 tables. Exit code 1 if the total or a history is wrong.
 
-` + exitHelp(0, 1, 64),
+` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint bench transfer --config prod.properties --duration 30s --workers 16`,
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
@@ -106,10 +106,6 @@ type transferReport struct {
 	OK        bool            `json:"ok"`
 }
 
-type named struct {
-	ID string `json:"id"`
-}
-
 func (a *app) benchTransfer(ctx context.Context, db *stillpoint.DB, namespaces []string, accounts int, o benchOptions) error {
 	bank := workload.NewBank(db, namespaces, accounts, 1000)
 	if err := bank.Open(ctx); err != nil {
@@ -123,10 +119,7 @@ func (a *app) benchTransfer(ctx context.Context, db *stillpoint.DB, namespaces [
 	if err != nil {
 		return err
 	}
-	out := transferReport{Result: res, PerSecond: float64(res.Committed) / res.Elapsed.Seconds(), Verified: verified, OK: verified.OK()}
-	for _, ns := range namespaces {
-		out.Namespaces = append(out.Namespaces, named{ns})
-	}
+	out := transferReport{Namespaces: ids(namespaces), Result: res, PerSecond: float64(res.Committed) / res.Elapsed.Seconds(), Verified: verified, OK: verified.OK()}
 	a.emit(out, func(w io.Writer) {
 		fmt.Fprintf(w, "%d transfers committed, %.0f/s; %d gave up on conflicts, %d of unknown outcome, %d failed; longest stall of a worker %v\n",
 			res.Committed, out.PerSecond, res.Conflicts, res.Unknown, res.Failed, res.LongestStall.Round(time.Millisecond))
@@ -156,7 +149,7 @@ each storage: A reads half of its records and reads and writes the other half, C
 reads, F reads and writes each. A transaction works on --ops records in each
 namespace.
 
-` + exitHelp(0, 1, 64),
+` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint bench ycsb --config prod.properties --workload F --ops 4 --duration 30s`,
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {

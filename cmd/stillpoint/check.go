@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
@@ -19,12 +18,13 @@ import (
 )
 
 type checkOptions struct {
-	repo, backup string
-	queries      string
-	strict       bool
-	scratch      string
-	maxListed    int
-	memory       int // MiB
+	repo      repoFlag
+	backup    string
+	queries   string
+	strict    bool
+	scratch   string
+	maxListed int
+	memory    int // MiB
 }
 
 func checkCommand(a *app) *cobra.Command {
@@ -57,7 +57,7 @@ inconclusive (exit code 3), not failed.
 		RunE: a.do(func(ctx context.Context, _ []string) error { return a.check(ctx, &o) }),
 	}
 	f := c.Flags()
-	f.StringVar(&o.repo, "repo", "", "check a backup in this repository `FOLDER`, not live databases")
+	f.StringVar(&o.repo.folder, "repo", "", "check a backup in this repository `FOLDER`, not live databases")
 	f.StringVar(&o.backup, "backup", "", "the `ID` of the backup, or latest (with --repo)")
 	f.StringVar(&o.queries, "queries", "", "a `FILE` with questions and their answers")
 	f.BoolVar(&o.strict, "strict", false, "no one-phase commit, clean-up, or manager before 3.19 was ever used: what they would explain is an error")
@@ -74,6 +74,9 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 	}
 	if o.queries != "" {
 		data, err := textfile.Read("read the queries", o.queries)
+		if errors.Is(err, model.ErrNotFound) {
+			return usage(err)
+		}
 		if err != nil {
 			return err
 		}
@@ -81,7 +84,7 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 			return err
 		}
 	}
-	if o.repo == "" {
+	if o.repo.folder == "" {
 		if o.backup != "" {
 			return usagef("--backup %s needs --repo FOLDER", o.backup)
 		}
@@ -89,7 +92,11 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 			return a.runCheck(ctx, check.NewDatabases(filepath.Base(a.configFile), set, cfg.Transaction.CoordinatorNamespace), opts)
 		})
 	}
-	b, err := openBackup(ctx, repo.InFolder(o.repo), o.backup)
+	r, err := o.repo.open()
+	if err != nil {
+		return err
+	}
+	b, err := openBackup(ctx, r, o.backup)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,41 @@ func TestEveryClassHasItsNameAndExitCode(t *testing.T) {
 	}
 }
 
+// TestTheDocumentationKnowsAllCodesAndCommands holds docs/command-line.md to the
+// code.
+func TestTheDocumentationKnowsAllCodesAndCommands(t *testing.T) {
+	data, err := os.ReadFile("../../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	for _, e := range exitCodes {
+		if row := fmt.Sprintf("| %d | %s", e.code, e.meaning); !strings.Contains(page, row) {
+			t.Errorf("the page does not have %q", row)
+		}
+	}
+	for _, c := range classNames {
+		if !strings.Contains(page, "`"+c.name+"`") {
+			t.Errorf("the page does not name class %s", c.name)
+		}
+	}
+	for _, c := range rootCommand(&app{}).Commands() {
+		if c.Name() == "help" || c.Hidden {
+			continue
+		}
+		_, line, _ := strings.Cut(page, "| `stillpoint "+c.Name())
+		line, _, _ = strings.Cut(line, "\n")
+		if line == "" {
+			t.Errorf("the page does not have stillpoint %s", c.Name())
+		}
+		for _, sub := range c.Commands() {
+			if !strings.Contains(line, " "+sub.Name()) {
+				t.Errorf("the page does not have stillpoint %s %s", c.Name(), sub.Name())
+			}
+		}
+	}
+}
+
 func TestTheOutermostClassCounts(t *testing.T) {
 	err := &model.Error{Class: model.ErrRefused, Err: &model.Error{Class: model.ErrDamaged}}
 	if exitCode(err) != 5 {

@@ -65,6 +65,9 @@ func (a *app) openFrom(ctx context.Context, spec string) (storage.Storage, error
 		file, name = spec[:i], spec[i+1:]
 	}
 	cfg, err := config.Load(file)
+	if errors.Is(err, model.ErrNotFound) {
+		return nil, usage(err)
+	}
 	if err != nil {
 		return nil, err
 	}

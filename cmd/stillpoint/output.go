@@ -25,6 +25,19 @@ func (a *app) emit(result any, text func(w io.Writer)) {
 	}
 }
 
+// named is a thing in a list of a result of which nothing but its name is told.
+type named struct {
+	ID string `json:"id"`
+}
+
+func ids(names []string) []named {
+	list := make([]named, len(names))
+	for i, name := range names {
+		list[i] = named{name}
+	}
+	return list
+}
+
 // say tells something that is not the result, on standard error.
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {

@@ -31,7 +31,7 @@ back. Without it, each is settled by the next transaction that meets it.
 It may run beside any traffic. Records whose writer may still be at work (younger
 than 15 seconds) are left alone and counted, and the exit code is 3.
 
-` + exitHelp(0, 1, 3, 64),
+` + exitHelp(0, 1, 3, 5, 64),
 		Example: `  stillpoint recover --config prod.properties
   stillpoint recover --config prod.properties --ignore-lease bank.accounts`,
 		RunE: a.do(func(ctx context.Context, args []string) error {

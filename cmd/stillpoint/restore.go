@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
-	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -25,14 +24,15 @@ import (
 )
 
 type restoreOptions struct {
-	repo, backup string
-	into         []string
-	replace      bool
-	terminate    bool
-	yes          bool
-	journal      string
-	scratch      string
-	workers      int
+	repo      repoFlag
+	backup    string
+	into      []string
+	replace   bool
+	terminate bool
+	yes       bool
+	journal   string
+	scratch   string
+	workers   int
 }
 
 func restoreCommand(a *app) *cobra.Command {
@@ -48,7 +48,7 @@ by step. A restore that was interrupted goes on when the same command is run aga
 
 func (o *restoreOptions) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.repo, "repo", "", "the repository `FOLDER`")
+	f.StringVar(&o.repo.folder, "repo", "", "the repository `FOLDER`")
 	f.StringVar(&o.backup, "backup", "", "the `ID` of the backup, or latest")
 	f.StringSliceVar(&o.into, "into", nil, "`OLD=NEW`: what the backup has from storage OLD goes to storage NEW of --config, or to FILE[:NAME], a storage of another properties file; several with commas")
 	f.BoolVar(&o.replace, "replace", false, "drop the data that is in the way")
@@ -114,13 +114,16 @@ interrupted, even by the loss of this machine, run the same command again.
 
 // restoring opens what a restore needs, and closes it.
 func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore.Options) error) error {
-	if o.repo == "" || o.backup == "" {
+	if o.repo.folder == "" || o.backup == "" {
 		return usagef("--repo FOLDER and --backup ID (or latest) are needed")
 	}
 	if o.workers < 1 {
 		return usagef("--workers is at least 1")
 	}
-	folder := repo.InFolder(o.repo)
+	folder, err := o.repo.open()
+	if err != nil {
+		return err
+	}
 	return a.founding(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
 		target := restore.Target{Storages: set.Storages(), Label: filepath.Base(a.configFile), Coordinator: record.CoordinatorName(cfg.Transaction.CoordinatorNamespace),
 			Route: func(n model.TableName) string { return set.Route(n).Name() }}
@@ -164,7 +167,11 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 // runRestore runs a restore with its progress, under the repository's lock.
 func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Options) (err error) {
 	if o.journal == "" {
-		lock, err := repo.InFolder(o.repo).Lock(ctx, "restore")
+		r, err := o.repo.open()
+		if err != nil {
+			return err
+		}
+		lock, err := r.Lock(ctx, "restore")
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			return &model.Error{Err: err, Hint: "If the repository may only be read, keep the journal elsewhere with --journal FILE. Nothing was changed"}
 		}

@@ -72,6 +72,7 @@ object, for failures too.
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "errors only on standard error")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.prepare() }
+	root.SetHelpCommand(helpCommand())
 	for _, command := range commands {
 		root.AddCommand(command(a))
 	}

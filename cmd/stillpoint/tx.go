@@ -28,7 +28,7 @@ and aborted are final. Undecided is not: the transaction may be under way, may
 have written nothing, or may have been committed in one step, which leaves no row
 there. The exit code is then 3.
 
-` + exitHelp(0, 1, 3, 64),
+` + exitHelp(0, 1, 3, 5, 64),
 		Example: `  stillpoint tx state 0d9e7a52-4f0b-4a3c-9d6b-2f1f6d1c8a11 --config prod.properties`,
 		Args:    oneID,
 		RunE:    a.do(func(ctx context.Context, args []string) error { return a.txState(ctx, args[0]) }),

@@ -23,15 +23,15 @@ func versionCommand(a *app) *cobra.Command {
 }
 
 type versionResult struct {
-	Version  string   `json:"version"`
-	Commit   string   `json:"commit,omitempty"`
-	Go       string   `json:"go"`
-	Platform string   `json:"platform"`
-	Storages []string `json:"storages"`
+	Version  string  `json:"version"`
+	Commit   string  `json:"commit,omitempty"`
+	Go       string  `json:"go"`
+	Platform string  `json:"platform"`
+	Storages []named `json:"storages"`
 }
 
 func (a *app) version() {
-	v := versionResult{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Storages: storage.Drivers()}
+	v := versionResult{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Storages: ids(storage.Drivers())}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {
 			v.Version = info.Main.Version
@@ -43,6 +43,6 @@ func (a *app) version() {
 		}
 	}
 	a.emit(v, func(w io.Writer) {
-		fmt.Fprintf(w, "stillpoint %s, %s, %s; storages: %s\n", v.Version, v.Go, v.Platform, strings.Join(v.Storages, ", "))
+		fmt.Fprintf(w, "stillpoint %s, %s, %s; storages: %s\n", v.Version, v.Go, v.Platform, strings.Join(storage.Drivers(), ", "))
 	})
 }
