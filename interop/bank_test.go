@@ -22,11 +22,14 @@ import (
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/javapeer"
 	"github.com/stillpoint-db/stillpoint/internal/workload"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage/multi"
 	"github.com/stillpoint-db/stillpoint/txn"
+	"github.com/stillpoint-db/stillpoint/txn/record"
 )
 
 const (
-	accounts = 60
+	accounts = 80
 	initial  = 1000
 )
 
@@ -68,6 +71,46 @@ func wantRight(t *testing.T, w world, bank *workload.Bank) {
 	if err := report.Err(); err != nil {
 		t.Error(err)
 	}
+	wantDecisionsKept(t, w, set)
+}
+
+// wantDecisionsKept fails the test unless every transaction that the Coordinator
+// calls committed has written its rows of history, and no aborted one has any. A
+// bank is right, too, if both sides of a committed move were taken back.
+func wantDecisionsKept(t *testing.T, w world, set *multi.Set) {
+	t.Helper()
+	rows := func(name model.TableName, f func(*model.Row)) {
+		store := set.Route(name)
+		table, err := store.Admin().Table(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, err := range check.ScanAll(t.Context(), store, table) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(row)
+		}
+	}
+	written := map[string]int{}
+	for _, ns := range w.namespaces {
+		rows(model.TableName{Namespace: ns, Name: workload.HistoryTable}, func(r *model.Row) { written[r.Get(record.TxID).Str()]++ })
+	}
+	committed, aborted := 0, 0
+	rows(record.CoordinatorName(""), func(r *model.Row) {
+		id := r.Get(record.TxID).Str()
+		switch record.State(r.Get(record.TxState).Int64()) {
+		case record.Committed:
+			if committed++; written[id] < 2 {
+				t.Errorf("transaction %s is committed and has %d rows of history; want both sides of its move", id, written[id])
+			}
+		case record.Aborted:
+			if aborted++; written[id] > 0 {
+				t.Errorf("transaction %s is aborted and has %d rows of history", id, written[id])
+			}
+		}
+	})
+	t.Logf("the Coordinator's table has %d committed and %d aborted transactions", committed, aborted)
 }
 
 // settle settles all records in doubt; their writers are known to be dead.
@@ -192,9 +235,15 @@ func steps(t *testing.T) []string {
 	return slices.Compact(out)
 }
 
-// Steps of an abort and of a recovery are not on the way of a single writer that
-// meets nobody; the tests of the transaction manager kill there.
-var elsewhere = regexp.MustCompile(`^txn\.(abort|expire|resolve|recover|settle)\.|^txn\.decide\.force$`)
+// elsewhere are the steps that no process of this test comes by: after the answer
+// to a deciding write was lost, which the tests of the transaction manager see to.
+var elsewhere = regexp.MustCompile(`^txn\.decide\.force$`)
+
+// onTheWay tells which steps are on the way of a process that recovers.
+var onTheWay = map[kind]*regexp.Regexp{
+	reading:    regexp.MustCompile(`^txn\.(resolve|expire|settle)\.`),
+	recovering: regexp.MustCompile(`^txn\.recover\.`),
+}
 
 func TestJavaRecoversWhatADyingGoLeaves(t *testing.T) {
 	var mu sync.Mutex
@@ -205,26 +254,48 @@ func TestJavaRecoversWhatADyingGoLeaves(t *testing.T) {
 			_, bank := openBank(t, w, nil)
 			last := w.namespaces[len(w.namespaces)-1]
 			account := int64(0)
+			kill := func(e errand, step string) bool {
+				if !runKilled(t, e, step) {
+					return false
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				reached[step] = true
+				return true
+			}
 			for i, settings := range []map[string]string{
 				nil,
 				{"scalar.db.consensus_commit.one_phase_commit.enabled": "false"},
 				{"scalar.db.consensus_commit.isolation_level": "SERIALIZABLE", "scalar.db.consensus_commit.one_phase_commit.enabled": "false"},
 			} {
 				for _, step := range steps(t) {
-					e := errand{w.with(settings), "bank", account % accounts, last, (account + 1) % accounts, 3, fmt.Sprintf("errand-%d-%s", i, step)}
-					if runKilled(t, e, step) {
-						mu.Lock()
-						reached[step] = true
-						mu.Unlock()
+					e := errand{moving, w.with(settings), "bank", account % accounts, last, (account + 1) % accounts, 3, fmt.Sprintf("errand-%d-%s", i, step)}
+					if kill(e, step) {
 						account += 2
-					}
-					if account+2 > accounts {
-						t.Fatal("more kills than accounts; open more")
 					}
 				}
 			}
-			// Java leaves a silent writer alone for 15 s.
+			if len(w.namespaces) > 1 { // in one database nothing is prepared before the conflict shows
+				for _, step := range []string{"txn.abort.before", "txn.abort.after", "txn.settle.before", "txn.settle.after"} {
+					e := errand{conflicting, w.properties, "bank", account % accounts, last, (account + 1) % accounts, 3, "conflict-" + step}
+					if !kill(e, step) {
+						t.Errorf("a transaction that was overtaken does not come by %s", step)
+					}
+					account += 2
+				}
+			}
+			if account > accounts-1 {
+				t.Fatal("more kills than accounts; open more")
+			}
+			// Both leave a silent writer alone for 15 s.
 			time.Sleep(16 * time.Second)
+			for _, k := range []kind{recovering, reading} {
+				for _, step := range steps(t) {
+					if onTheWay[k].MatchString(step) {
+						kill(errand{Kind: k, Properties: w.properties, FromBranch: "bank", ToBranch: last}, step)
+					}
+				}
+			}
 			peer := w.java(t, nil)
 			for _, ns := range w.namespaces {
 				for _, table := range []string{workload.AccountsTable, workload.HistoryTable} {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,9 +18,19 @@ import (
 	"github.com/stillpoint-db/stillpoint/internal/workload"
 )
 
-// errand is what a child process does: one move of money, in which it may be
-// killed.
+// kind is what a child process has to do.
+type kind string
+
+const (
+	moving      kind = ""            // one move of money
+	conflicting kind = "conflicting" // one that another transaction comes before, when its other half is prepared already
+	reading     kind = "reading"     // all accounts, which settles what is met in doubt
+	recovering  kind = "recovering"  // settle all that is in doubt
+)
+
+// errand is what a child process does, in which it may be killed.
 type errand struct {
+	Kind       kind
 	Properties map[string]string
 	FromBranch string
 	From       int64
@@ -59,6 +70,21 @@ func (e errand) run(ctx context.Context) error {
 	historyOf := func(branch string) *stillpoint.Table[workload.Entry] {
 		return stillpoint.TableOf[workload.Entry](db, branch+"."+workload.HistoryTable)
 	}
+	switch e.Kind {
+	case reading:
+		for _, branch := range []string{e.FromBranch, e.ToBranch} {
+			for id := range accounts {
+				err := db.Transact(ctx, func(tx *stillpoint.Tx) error { _, err := accountsOf(branch).Get(tx, id); return err })
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return db.Close()
+	case recovering:
+		_, err := db.Recover(ctx)
+		return errors.Join(err, db.Close())
+	}
 	err = db.Transact(ctx, func(tx *stillpoint.Tx) error {
 		var a, b, other workload.Account
 		// The third account is only read: under SERIALIZABLE it must be validated,
@@ -66,6 +92,11 @@ func (e errand) run(ctx context.Context) error {
 		if err := tx.GetAll(accountsOf(e.FromBranch).Into(&a, e.From), accountsOf(e.ToBranch).Into(&b, e.To),
 			accountsOf(e.ToBranch).Into(&other, accounts-1)); err != nil {
 			return err
+		}
+		if e.Kind == conflicting {
+			if err := e.overtake(ctx); err != nil {
+				return err
+			}
 		}
 		a.Balance -= e.Amount
 		b.Balance += e.Amount
@@ -85,6 +116,16 @@ func (e errand) run(ctx context.Context) error {
 		return err
 	}
 	return db.Close()
+}
+
+// overtake moves money of the account that is about to be written.
+func (e errand) overtake(ctx context.Context) error {
+	db, err := stillpoint.Open(ctx, stillpoint.Properties(e.Properties))
+	if err != nil {
+		return err
+	}
+	bank := workload.NewBank(db, []string{e.FromBranch, e.ToBranch}, accounts, initial)
+	return errors.Join(bank.Transfer(ctx, 0, e.From, 0, accounts-1, 1, e.Move+"-before"), db.Close())
 }
 
 // runKilled runs the errand in a child that kills itself at a step; killed tells

@@ -48,10 +48,12 @@ func javaCreates(t *testing.T, p *javapeer.Peer) {
 func TestBothMakeTheSameTables(t *testing.T) {
 	each(t, singles, func(t *testing.T, byGo world) {
 		byJava := singles[byGo.name](t)
-		if err := byGo.open(t, nil).CreateTables(t.Context(), typesTable); err != nil {
+		if err := byGo.open(t, nil).CreateTables(t.Context(), append(keyTables(), typesTable)...); err != nil {
 			t.Fatal(err)
 		}
-		javaCreates(t, byJava.java(t, nil))
+		peer := byJava.java(t, nil)
+		javaCreates(t, peer)
+		javaCreatesKeyTables(t, peer)
 		got, want := byGo.dump(t), byJava.dump(t)
 		if len(want) < 60 {
 			t.Fatalf("the dump of what Java made has only %d lines: %v", len(want), want)
@@ -201,5 +203,6 @@ func TestEachReadsWhatTheOtherWrote(t *testing.T) {
 		if err != nil || n != 1 {
 			t.Errorf("%d rows by index, %v; want 1", n, err)
 		}
+		sameRowByAKey(t, db, peer)
 	})
 }
