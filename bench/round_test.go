@@ -107,13 +107,13 @@ func median(fs []figures, of func(figures) float64) float64 {
 	return vs[len(vs)/2]
 }
 
-// latency is a median in milliseconds, "-" where the contestant tells none.
+// latency is a median in milliseconds; "-" where none was taken.
 func latency(fs []figures, of func(figures) time.Duration) string {
-	d := median(fs, func(f figures) float64 { return float64(of(f)) / float64(time.Millisecond) })
+	d := median(fs, func(f figures) float64 { return float64(of(f)) })
 	if d == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", d)
+	return fmt.Sprintf("%.2f", d/float64(time.Millisecond))
 }
 
 func loadAverage() string {
