@@ -32,6 +32,7 @@ const (
 	errDuplicate         = 1062
 	errParse             = 1064
 	errCannotLock        = 1099
+	errNoSuchView        = 1109 // in information_schema
 	errTableDenied       = 1142
 	errColumnDenied      = 1143
 	errTableFull         = 1114

@@ -40,7 +40,13 @@ func (s *Store) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOption
 			return err
 		})
 	}
+	var noted map[model.TableName]string
+	group.Go(func() (err error) {
+		noted, err = s.tableIDs(gctx, opts.Tables)
+		return err
+	})
 	err := group.Wait()
+	n.noted = noted
 	for _, ses := range sessions {
 		if ses != nil {
 			n.sessions = append(n.sessions, ses)
@@ -103,7 +109,8 @@ type snapshot struct {
 	opts     storage.SnapshotOptions
 	sessions []*session
 	lock     *session
-	free     chan *session // sessions that nobody reads with
+	free     chan *session              // sessions that nobody reads with
+	noted    map[model.TableName]string // which tables had the names, as in tableIDs
 
 	mu     sync.Mutex
 	broken error // why a session is no longer in free

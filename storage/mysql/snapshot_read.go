@@ -39,7 +39,10 @@ func (n *snapshot) Read(ctx context.Context, table *model.Table, part storage.Pa
 				return err
 			}
 			if !ok {
-				return ses.finish(rows, nil)
+				if err := ses.finish(rows, nil); err != nil {
+					return err
+				}
+				return n.same(ctx, table.Name())
 			}
 			if err := yield(row); err != nil {
 				ses.broken = true // the rest of the result is not worth reading
@@ -63,12 +66,14 @@ func (s *Store) selectAll(table *model.Table) string {
 }
 
 // Verify implements storage.Snapshot. The server refuses to read a table whose
-// definition is newer than the snapshot.
+// definition is newer than the snapshot; that another one has its name is looked for.
 func (n *snapshot) Verify(ctx context.Context) error {
 	for _, name := range n.opts.Tables {
 		err := n.with(ctx, func(ses *session) error {
-			_, err := ses.strings(ctx, "SELECT 1 FROM "+n.store.dialect.Table(name)+" LIMIT 1")
-			return err
+			if _, err := ses.strings(ctx, "SELECT 1 FROM "+n.store.dialect.Table(name)+" LIMIT 1"); err != nil {
+				return err
+			}
+			return n.same(ctx, name)
 		})
 		if err != nil {
 			return err

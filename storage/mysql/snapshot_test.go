@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -281,5 +283,50 @@ func TestAReaderThatStopsGetsItsErrorBack(t *testing.T) {
 	}
 	if err := n.Read(ctx, table, storage.Part{Where: keyRange{}}, func(*model.Row) error { return nil }); !errors.Is(err, model.ErrUnavailable) {
 		t.Fatal(err)
+	}
+}
+
+// TestATableThatIsSwappedForAnotherIsLoud renames two tables that were there before
+// the snapshot, as tools do that change a table beside its use. The server reads
+// the other one without a word.
+func TestATableThatIsSwappedForAnotherIsLoud(t *testing.T) {
+	server := testenv.MariaDB(t)
+	for _, process := range []bool{true, false} { // the right to see the numbers of tables
+		admin := open(t)
+		ns := server.Namespace(t)
+		table, beside := newTable(t, admin, ns, "t"), newTable(t, admin, ns, "u")
+		ctx := t.Context()
+		mustMutate(t, admin, put(table, "a", 1, notExists), put(table, "b", 1, notExists))
+		mustMutate(t, admin, put(beside, "a", 1, notExists))
+		s := admin
+		if !process {
+			name, password := server.User(t, "SELECT, LOCK TABLES ON `"+ns+"`.*", "SELECT ON `scalardb`.*")
+			s = openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) })
+		}
+		n := snapshotOf(t, s, 2, table)
+		if err := n.Open(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, n, table, []storage.Part{{Where: keyRange{}}}); len(got) != 2 {
+			t.Fatalf("%v", got)
+		}
+		if err := n.Verify(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if numbered := strings.HasPrefix(n.noted[table.Name()], "number "); numbered != process {
+			t.Errorf("the right is there: %v; noted: %q", process, n.noted)
+		}
+		if !process {
+			time.Sleep(1100 * time.Millisecond) // what is left to tell them apart has whole seconds
+		}
+		server.Exec(t, fmt.Sprintf("RENAME TABLE `%[1]s`.t TO `%[1]s`.old, `%[1]s`.u TO `%[1]s`.t", ns))
+		rows := 0
+		err := n.Read(ctx, table, storage.Part{Where: keyRange{}}, func(*model.Row) error { rows++; return nil })
+		if !errors.Is(err, model.ErrInconsistent) {
+			t.Errorf("%d rows of 2, %v", rows, err)
+		}
+		if err := n.Verify(ctx); !errors.Is(err, model.ErrInconsistent) {
+			t.Errorf("verified: %v", err)
+		}
 	}
 }
