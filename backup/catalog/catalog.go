@@ -4,8 +4,11 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 	"slices"
@@ -121,7 +124,8 @@ func (b *Backup) Table(name model.TableName) (*model.Table, error) {
 // next one is asked for; the memory of its TEXT and BLOB values is shared with
 // the rows around it (see archive.Reader.Next). The sequence ends after an
 // error: model.ErrDamaged, naming file and range, if the data is not what was
-// written.
+// written. That a file is whole, and the one that the manifest lists, is known
+// after its last row.
 func (b *Backup) Rows(ctx context.Context, t *manifest.Table) iter.Seq2[*model.Row, error] {
 	return func(yield func(*model.Row, error) bool) {
 		for i := range t.Files {
@@ -159,7 +163,8 @@ func (b *Backup) fileRows(ctx context.Context, t *manifest.Table, f *manifest.Fi
 			err = closed
 		}
 	}()
-	r, err := archive.NewReader(in)
+	src := &summed{in: in, sum: sha256.New()}
+	r, err := archive.NewReader(src)
 	if err != nil {
 		return b.damaged(f.Name, err)
 	}
@@ -186,7 +191,26 @@ func (b *Backup) fileRows(ctx context.Context, t *manifest.Table, f *manifest.Fi
 	if rows != f.Rows {
 		return b.damaged(f.Name, model.Errorf(model.ErrDamaged, "it holds %d rows, not %d", rows, f.Rows))
 	}
+	// Whole in itself it may still be another backup's file of this table.
+	if src.size != f.Size || hex.EncodeToString(src.sum.Sum(nil)) != f.SHA256 {
+		return b.damaged(f.Name, model.Errorf(model.ErrDamaged, "it is not the file that was written"))
+	}
 	return nil
+}
+
+// summed is a file of which the size and the checksum are taken while it is read.
+type summed struct {
+	in   io.Reader
+	sum  hash.Hash
+	size int64
+}
+
+// Read implements io.Reader.
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	s.sum.Write(p[:n])
+	s.size += int64(n)
+	return n, err
 }
 
 // damaged says which file of which backup an error is about.
@@ -245,7 +269,8 @@ func (e *Entry) read(ctx context.Context, r repo.Repository) error {
 	return err
 }
 
-// Verified returns the record of the last verification; nil if there was none.
+// Verified returns the record of the last verification; nil if there was none, or
+// if it cannot be read: the backup is no worse for that.
 func (b *Backup) Verified(ctx context.Context) (*manifest.Verified, error) {
 	data, err := b.files.Note(ctx, manifest.VerifiedNote)
 	if errors.Is(err, model.ErrNotFound) {
@@ -254,5 +279,9 @@ func (b *Backup) Verified(ctx context.Context) (*manifest.Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	return manifest.DecodeVerified(data)
+	v, err := manifest.DecodeVerified(data)
+	if errors.Is(err, model.ErrDamaged) {
+		return nil, nil
+	}
+	return v, err
 }

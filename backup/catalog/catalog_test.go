@@ -92,6 +92,39 @@ func TestDamageIsNamedWithBackupFileAndRange(t *testing.T) {
 	}
 }
 
+// TestAFileOfAnotherBackupIsDamage puts a file of one backup into another one of
+// the same table with as many rows: all is right with it but that it is not that
+// backup's.
+func TestAFileOfAnotherBackupIsDamage(t *testing.T) {
+	root := t.TempDir()
+	r := repo.InFolder(root)
+	set := bank.New(t, bank.Memory, 100, "one")
+	var path []string
+	var last *manifest.Manifest
+	for balance := range 2 {
+		bank.Put(t, set.Storages()[0], bank.Accounts("one"), 7, int64(balance))
+		m, err := create.Run(t.Context(), set, r, create.Options{Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, last = append(path, filepath.Join(root, m.ID, "data", "one", "one.accounts", "0000")), m
+	}
+	other, err := os.ReadFile(path[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path[1], other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := catalog.Open(t.Context(), r, last.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := rows(t, b); n != 100 || !errors.Is(err, model.ErrDamaged) || !strings.Contains(err.Error(), "one/one.accounts/0000") || !strings.Contains(err.Error(), "it is not the file that was written") {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
 func TestAListTellsWhatCanBeReadAndWhatCannot(t *testing.T) {
 	root, r, m := taken(t)
 	if _, err := create.Run(t.Context(), bank.New(t, bank.Memory, 1, "one"), r, create.Options{}); err != nil {
@@ -109,6 +142,17 @@ func TestAListTellsWhatCanBeReadAndWhatCannot(t *testing.T) {
 	}
 	if e := list[1]; e.Problem != "" || e.Manifest == nil || e.Totals.Rows != 1 || e.Verified != nil || e.Strategy != manifest.Snapshot {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestABackupWhoseRecordOfVerificationIsBrokenIsAsGoodAsOneWithoutIt(t *testing.T) {
+	root, r, m := taken(t)
+	if err := os.WriteFile(filepath.Join(root, m.ID, "verified.note"), []byte(`{"depth":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := catalog.List(t.Context(), r)
+	if err != nil || len(list) != 1 || list[0].Problem != "" || list[0].Verified != nil {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 
