@@ -74,6 +74,7 @@ func (v *verifier) file(ctx context.Context, t *table, f *manifest.File, size in
 	in, err := v.b.Files().Open(ctx, f.Name, 0)
 	if errors.Is(err, model.ErrNotFound) {
 		v.add(Problem{ID: f.Name, Table: t.name, Text: "the file is missing"})
+		t.lose()
 		return nil
 	}
 	if err != nil {
@@ -107,11 +108,16 @@ func (v *verifier) file(ctx context.Context, t *table, f *manifest.File, size in
 		v.add(p)
 	}
 	if len(problems) > 0 {
-		t.mu.Lock()
-		t.unknown = true
-		t.mu.Unlock()
+		t.lose()
 	}
 	return nil
+}
+
+// lose notes that a part of the table cannot be read.
+func (t *table) lose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unknown = true
 }
 
 // contents reads the rows of a file, goes on behind damage where it can, and

@@ -37,8 +37,8 @@ type Options struct {
 	Progress func(bytes int64)
 	// Version is that of the program, for the record.
 	Version string
-	// Keys is the most keys of a table whose fingerprints are held in memory;
-	// larger tables are read several times. 0 = 16 million (128 MB).
+	// Keys is the most keys whose fingerprints are held in memory; tables that
+	// have more are read several times. 0 = 16 million (128 MB).
 	Keys int64
 }
 
@@ -166,39 +166,61 @@ func (v *verifier) backup(ctx context.Context, b *catalog.Backup) error {
 	for _, f := range found {
 		sizes[f.Name] = f.Size
 	}
+	for _, group := range v.groups(b.Manifest.Tables) {
+		if err := v.tables(ctx, group, sizes); err != nil {
+			return err
+		}
+	}
+	for name := range sizes {
+		v.add(Problem{ID: name, Text: "the file does not belong to the backup"})
+	}
+	if v.opts.Depth == manifest.Trial && len(v.report.Problems) == 0 {
+		return v.trial(ctx)
+	}
+	return nil
+}
+
+// groups cuts the tables into runs that are verified together: as many as have
+// no more than Options.Keys keys among them, so that the memory for keys does not
+// grow with the number of tables; at least one.
+func (v *verifier) groups(tables []manifest.Table) (groups [][]*table) {
+	var room int64
+	for i := range tables {
+		t := v.table(&tables[i])
+		keys := min(t.Rows, v.opts.Keys)
+		if len(groups) == 0 || keys > room {
+			groups, room = append(groups, nil), v.opts.Keys
+		}
+		last := len(groups) - 1
+		groups[last], room = append(groups[last], t), room-keys
+	}
+	return groups
+}
+
+// tables verifies some tables together, and takes their files out of sizes.
+func (v *verifier) tables(ctx context.Context, tables []*table, sizes map[string]int64) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(v.opts.Workers)
-	var tables []*table
-	for i := range b.Manifest.Tables {
-		t := v.table(&b.Manifest.Tables[i])
-		tables = append(tables, t)
+	for _, t := range tables {
 		for j := range t.Files {
 			f := &t.Files[j]
 			size, there := sizes[f.Name]
 			delete(sizes, f.Name)
 			if !there {
 				v.add(Problem{ID: f.Name, Table: t.name, Text: "the file is missing"})
+				t.lose()
 				continue
 			}
 			g.Go(func() error { return v.file(gctx, t, f, size) })
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := g.Wait(); err != nil || v.opts.Depth == manifest.Files {
 		return err
-	}
-	for name := range sizes {
-		v.add(Problem{ID: name, Text: "the file does not belong to the backup"})
-	}
-	if v.opts.Depth == manifest.Files {
-		return nil
 	}
 	for _, t := range tables {
 		if err := v.keys(ctx, t); err != nil {
 			return err
 		}
-	}
-	if v.opts.Depth == manifest.Trial && len(v.report.Problems) == 0 {
-		return v.trial(ctx)
 	}
 	return nil
 }

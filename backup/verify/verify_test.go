@@ -125,6 +125,19 @@ func TestEachDamageIsNamedWithWhatIsStillRestorable(t *testing.T) {
 	}
 }
 
+// TestAMissingFileIsReportedHoweverOftenItsTableIsRead has fewer keys held in
+// memory than the table has, for which it is read again.
+func TestAMissingFileIsReportedHoweverOftenItsTableIsRead(t *testing.T) {
+	r, folder, _ := taken(t)
+	if err := os.Remove(filepath.Join(folder, "data", file)); err != nil {
+		t.Fatal(err)
+	}
+	rep := run(t, r, verify.Options{Keys: 10})
+	if err := rep.Err(); !errors.Is(err, model.ErrDamaged) || !slices.Equal(rep.Lost, []string{"two.accounts"}) {
+		t.Errorf("%v; lost %v", err, rep.Lost)
+	}
+}
+
 func change(path string, f func([]byte) []byte) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
