@@ -188,6 +188,9 @@ func (m *Manifest) check() error {
 		if _, err := t.Definition.Table(); err != nil {
 			return err
 		}
+		if t.Kind != Transactional && t.Kind != CoordinatorOf && t.Kind != Plain {
+			return model.Errorf(model.ErrDamaged, "the manifest says that %s is of kind %q, which there is not", t.Name(), t.Kind)
+		}
 		if t.Hash != t.Definition.Hash() {
 			return model.Errorf(model.ErrDamaged, "the manifest's definition of %s is not the one that it was written with", t.Name())
 		}

@@ -112,6 +112,7 @@ func TestAManifestThatContradictsItselfIsDamage(t *testing.T) {
 		"definition": {`"type": "BIGINT"`, `"type": "INT"`},
 		"type":       {`"type": "BIGINT"`, `"type": "NUMBER"`},
 		"order":      {`"order": "DESC"`, `"order": "UP"`},
+		"kind":       {`"kind": "transactional"`, `"kind": "virtual"`},
 		"format":     {`"format": "stillpoint-backup"`, `"format": "restic"`},
 		"negative":   {`"chunks": 1,`, `"chunks": 1, "stored_bytes": -1,`},
 		"not JSON":   {`{`, `[`},
