@@ -153,20 +153,9 @@ func (i *inspector) durability(ctx context.Context, ses *session) error {
 
 // rights tries what an operation needs.
 func (i *inspector) rights(ctx context.Context, ses *session) error {
-	who, err := ses.strings(ctx, "SELECT CURRENT_USER()")
-	if err != nil || len(who) != 1 {
+	account, err := accountOf(ctx, ses)
+	if err != nil {
 		return err
-	}
-	account := who[0][0]
-	if at := strings.LastIndexByte(account, '@'); at >= 0 {
-		account = fmt.Sprintf("'%s'@'%s'", account[:at], account[at+1:])
-	}
-	lacks := func(err error) bool {
-		switch errorNumber(err) {
-		case errTableDenied, errDatabaseDenied, errColumnDenied, errRightMissing:
-			return true
-		}
-		return false
 	}
 	missing := func(severity storage.Severity, right, on, why string) {
 		i.add("missing-right", severity, right+" on "+on, why, fmt.Sprintf("GRANT %s ON %s TO %s;", right, on, account))
@@ -175,7 +164,7 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 	for _, name := range i.opts.Tables {
 		table := i.store.dialect.Table(name)
 		_, err := ses.strings(ctx, "SELECT 1 FROM "+table+" LIMIT 0")
-		if lacks(err) {
+		if rightMissing(err) {
 			missing(storage.Blocker, "SELECT", table, "the table cannot be read")
 			continue
 		}
@@ -186,19 +175,44 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 			continue
 		}
 		namespaces[name.Namespace] = true
-		if err := i.tryLock(ctx, name); lacks(err) {
+		if err := i.tryLock(ctx, name); rightMissing(err) {
 			missing(storage.Blocker, "LOCK TABLES", i.store.dialect.Ident(name.Namespace)+".*", "the tables cannot be locked, which the fence needs")
 		}
 	}
-	if _, err := ses.strings(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); lacks(err) {
+	if _, err := ses.strings(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx"); rightMissing(err) {
 		missing(storage.Warning, "PROCESS", "*.*", "sessions of other users are not seen: not those that hold up a fence, not those still connected before a restore")
 	} else if err != nil {
 		return err
 	}
-	return i.replicationRight(ctx, ses, missing, lacks)
+	return i.replicationRight(ctx, ses, missing)
 }
 
-func (i *inspector) replicationRight(ctx context.Context, ses *session, missing func(storage.Severity, string, string, string), lacks func(error) bool) error {
+// accountOf names the account of a session as GRANT takes it.
+func accountOf(ctx context.Context, ses *session) (string, error) {
+	rows, err := ses.strings(ctx, "SELECT CURRENT_USER()")
+	if err != nil {
+		return "", err
+	}
+	if len(rows) != 1 {
+		return "", model.Errorf(model.ErrUnavailable, "the server does not say who the user is")
+	}
+	account := rows[0][0]
+	if at := strings.LastIndexByte(account, '@'); at >= 0 {
+		account = fmt.Sprintf("'%s'@'%s'", account[:at], account[at+1:])
+	}
+	return account, nil
+}
+
+// rightMissing tells the errors of a user who lacks a right.
+func rightMissing(err error) bool {
+	switch errorNumber(err) {
+	case errTableDenied, errDatabaseDenied, errColumnDenied, errRightMissing:
+		return true
+	}
+	return false
+}
+
+func (i *inspector) replicationRight(ctx context.Context, ses *session, missing func(storage.Severity, string, string, string)) error {
 	if !i.opts.Backup {
 		return nil
 	}
@@ -207,7 +221,7 @@ func (i *inspector) replicationRight(ctx context.Context, ses *session, missing 
 		query, right = "SHOW ALL SLAVES STATUS", "SLAVE MONITOR"
 	}
 	_, err := ses.strings(ctx, query)
-	if lacks(err) {
+	if rightMissing(err) {
 		missing(storage.Warning, right, "*.*", "whether this server is a replica of another one cannot be seen")
 	} else if err != nil && errorNumber(err) != errParse {
 		return err

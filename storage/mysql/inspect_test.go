@@ -126,6 +126,23 @@ func TestEachMissingRightIsFoundWithTheGrantThatHelps(t *testing.T) {
 	}
 }
 
+func TestAProofThatMayNotInsertSaysWhatToGrant(t *testing.T) {
+	server := testenv.MariaDB(t)
+	admin := open(t)
+	ns := server.Namespace(t)
+	table := newTable(t, admin, ns, "t")
+	name, password := server.User(t, "SELECT, LOCK TABLES ON `"+ns+"`.*", "SELECT ON `scalardb`.*")
+	s := openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) })
+	err := s.ProveFence(t.Context(), fenceOf(table))
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "lacks INSERT on "+table.Name().String()) || strings.Contains(err.Error(), "a second session wrote") {
+		t.Fatal(err)
+	}
+	server.Exec(t, model.Hint(err))
+	if err := s.ProveFence(t.Context(), fenceOf(table)); err != nil {
+		t.Errorf("after %s: %v", model.Hint(err), err)
+	}
+}
+
 func TestWritesWithoutARightAreRefusedNotUnknown(t *testing.T) {
 	server := testenv.MariaDB(t)
 	admin := open(t)

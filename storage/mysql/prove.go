@@ -101,7 +101,7 @@ func (p *prober) probe(ctx context.Context, t *model.Table) error {
 	for begin := time.Now(); time.Since(begin) < probeTime; {
 		select {
 		case err := <-done:
-			return p.wentPast(t, err)
+			return p.wentPast(ctx, t, err)
 		case <-time.After(time.Millisecond):
 		}
 		rows, err := p.watcher.strings(ctx, fmt.Sprintf("SELECT COALESCE(STATE,'') FROM information_schema.processlist WHERE ID=%d", p.writer.id))
@@ -116,13 +116,22 @@ func (p *prober) probe(ctx context.Context, t *model.Table) error {
 		}
 	}
 	err := p.watcher.execText(ctx, fmt.Sprintf("KILL QUERY %d", p.writer.id))
-	return p.wentPast(t, errors.Join(err, <-done))
+	return p.wentPast(ctx, t, errors.Join(err, <-done))
 }
 
 // wentPast says that an insert was not seen waiting.
-func (p *prober) wentPast(t *model.Table, err error) error {
+func (p *prober) wentPast(ctx context.Context, t *model.Table, err error) error {
 	if err != nil && errorNumber(err) == 0 {
 		return p.store.wrap("prove the fence of", err)
+	}
+	if rightMissing(err) {
+		account, werr := accountOf(ctx, p.watcher)
+		if werr != nil {
+			return p.store.wrap("prove the fence of", werr)
+		}
+		return &model.Error{Class: model.ErrRefused, Op: "prove the fence of", Subject: fmt.Sprintf("storage %q", p.store.cfg.Name), Err: err,
+			Detail: fmt.Sprintf("the user lacks INSERT on %s, which the proof tries and takes back", t.Name()),
+			Hint:   fmt.Sprintf("GRANT INSERT ON %s TO %s;", p.store.dialect.Table(t.Name()), account)}
 	}
 	return &model.Error{Class: model.ErrRefused, Op: "prove the fence of", Subject: fmt.Sprintf("storage %q", p.store.cfg.Name), Err: err,
 		Detail: fmt.Sprintf("a second session wrote to %s while the tables were locked, so that this server's lock is no fence", t.Name())}
