@@ -190,8 +190,12 @@ type Inspection struct {
 	Version  string // "15.18"
 	Endpoint string // for people, without secrets: "PostgreSQL 127.0.0.1:5432/bank"
 	// Identity is equal for two storages that are the same database, whatever
-	// their URLs say.
+	// their URLs say. It outlives the server; a copy of a server may have it too.
 	Identity string
+	// Instance tells a running server from copies of it: two storages of one
+	// Identity are one database only if their Instances are equal. It may change
+	// when the server is started again; "" = the Identity says it all.
+	Instance string
 	Bytes    int64 // of the tables together; -1 = unknown
 	Tables   []TableInfo
 	Findings []Finding

@@ -48,6 +48,25 @@ func (p *Plan) checkCoordinator(set *multi.Set) {
 	}
 }
 
+// checkOtherCoordinators refuses a second table that may be a Coordinator's. What
+// it decides is not fenced by its lock, and after a restore the Coordinator of the
+// configuration would be asked about it, and know nothing.
+func (p *Plan) checkOtherCoordinators() {
+	if !slices.ContainsFunc(p.Databases, func(d *Database) bool { return d.has(manifest.Transactional) }) {
+		return
+	}
+	for _, d := range p.Databases {
+		for _, t := range d.Tables {
+			if t.Kind == manifest.Plain && record.CheckCoordinatorTable(t.Definition) == nil {
+				p.find(t.Storage, storage.Blocker, "second-coordinator", t.ID,
+					fmt.Sprintf("%s is a Coordinator's table too, and the configuration names %s: a backup of tables whose transactions it decides could be torn", t.ID, p.Coordinator.Table),
+					"if your applications use it, set scalar.db.consensus_commit.coordinator.namespace="+t.Definition.Name().Namespace+
+						"; otherwise leave it out, with the tables of those who do, if there are any: --exclude "+t.ID)
+			}
+		}
+	}
+}
+
 // decide chooses the strategy and looks that every database can do its part.
 func (p *Plan) decide() {
 	var all, tx []*Database

@@ -138,7 +138,10 @@ func (p *Plan) add(l *look) {
 		p.find(name, storage.Warning, "no-tables", name, fmt.Sprintf("storage %q holds no ScalarDB table at all: nothing of it will be in the backup", name), "is it the right database?")
 	}
 	var d *Database
-	if i := slices.IndexFunc(p.Databases, func(d *Database) bool { return in.Identity != "" && d.Identity == in.Identity }); i >= 0 {
+	same := func(d *Database) bool {
+		return in.Identity != "" && d.Identity == in.Identity && d.instance == in.Instance
+	}
+	if i := slices.IndexFunc(p.Databases, same); i >= 0 {
 		d = p.Databases[i]
 		d.Aliases = append(d.Aliases, name)
 		p.find(name, storage.Info, "same-database", name, fmt.Sprintf("%q and %q are the same database, which is copied once", d.Name, name), "")
@@ -149,7 +152,7 @@ func (p *Plan) add(l *look) {
 		}
 	} else {
 		d = &Database{Name: name, Engine: in.Engine, Version: in.Version, Endpoint: in.Endpoint, Identity: in.Identity,
-			Bytes: in.Bytes, Mechanism: None, Storage: l.storage, Tables: []*Table{}}
+			Bytes: in.Bytes, Mechanism: None, Storage: l.storage, Tables: []*Table{}, instance: in.Instance}
 		p.Databases = append(p.Databases, d)
 	}
 	for _, t := range l.tables {

@@ -106,6 +106,8 @@ type Database struct {
 	Tables    []*Table  `json:"tables"`
 
 	Storage storage.Storage `json:"-"`
+
+	instance string // of the running server
 }
 
 // Table is one table of the plan.
@@ -157,6 +159,7 @@ func Make(ctx context.Context, set *multi.Set, opts Options) (*Plan, error) {
 	}
 	p.unused(exclude)
 	p.checkCoordinator(set)
+	p.checkOtherCoordinators()
 	p.decide()
 	if p.Strategy == manifest.Fenced && len(p.blockers()) == 0 {
 		p.prove(ctx, opts.ProofBudget)

@@ -81,6 +81,7 @@ type less struct {
 	bytes               int64
 	scratch             *string
 	findings            []storage.Finding
+	identity, instance  string
 	proofs              *int
 }
 
@@ -107,6 +108,9 @@ func (l less) Inspect(ctx context.Context, opts storage.InspectOptions) (storage
 	}
 	if l.scratch != nil {
 		*l.scratch = opts.Scratch
+	}
+	if l.identity != "" {
+		in.Identity, in.Instance = l.identity, l.instance
 	}
 	in.Findings = append(in.Findings, l.findings...)
 	return in, errors.Join(err, l.inspect)
@@ -260,6 +264,24 @@ func TestTwoNamesOfOneDatabaseAreOne(t *testing.T) {
 	finds(t, p, storage.Info, "same-database")
 }
 
+// TestACopyOfADatabaseIsNotThatDatabase has two servers of which one was made of a
+// copy of the other: their identifiers are the same, their data is not any more.
+func TestACopyOfADatabaseIsNotThatDatabase(t *testing.T) {
+	for instance, databases := range map[string]int{"started then": 1, "started later": 2} {
+		a := less{Storage: memory.New("a"), identity: "cluster/7", instance: "started then"}
+		b := less{Storage: memory.New("b"), identity: "cluster/7", instance: instance}
+		set := bank.Set(t, a, b)
+		bank.Create(t, a, record.CoordinatorTable(""))
+		bank.Create(t, a, bank.Accounts("a"))
+		bank.Create(t, a, bank.Accounts("b")) // what it had when it was copied
+		bank.Create(t, b, bank.Accounts("b"))
+		p := plainly(t, set, plan.Options{})
+		if len(p.Databases) != databases {
+			t.Errorf("%s: %d databases", instance, len(p.Databases))
+		}
+	}
+}
+
 func TestATableThatNobodyReadsThereIsLeftOutWithAWarning(t *testing.T) {
 	set := bank.New(t, bank.Memory, 1, "one", "two")
 	bank.Create(t, set.Storages()[1], bank.Plain("one"))
@@ -285,6 +307,20 @@ func TestTheCoordinatorsTableMustBeThere(t *testing.T) {
 	p := plainly(t, set, plan.Options{Exclude: []string{"coordinator.state"}})
 	refused(t, p, "in doubt")
 	finds(t, p, storage.Blocker, "coordinator-excluded")
+}
+
+func TestASecondCoordinatorsTableIsRefusedUnlessItIsLeftOut(t *testing.T) {
+	s := memory.New("one")
+	set := bank.Set(t, s)
+	bank.Create(t, s, bank.Accounts("one"))
+	bank.Create(t, s, record.CoordinatorTable(""))
+	bank.Create(t, s, record.CoordinatorTable("elsewhere"))
+	for namespace, other := range map[string]string{"": "elsewhere", "elsewhere": "coordinator"} {
+		p := plainly(t, set, plan.Options{CoordinatorNamespace: namespace})
+		refused(t, p, other+".state is a Coordinator's table too", "coordinator.namespace="+other, "--exclude "+other+".state")
+		finds(t, p, storage.Blocker, "second-coordinator")
+		accepted(t, plainly(t, set, plan.Options{CoordinatorNamespace: namespace, Exclude: []string{other + ".state"}}))
+	}
 }
 
 func TestATableThatIsNoCoordinatorsIsRefused(t *testing.T) {

@@ -38,7 +38,7 @@ func tableInfo(ctx context.Context, ses *session, name model.TableName) (tableFa
 // Inspect implements storage.Inspector.
 func (s *Store) Inspect(ctx context.Context, opts storage.InspectOptions) (storage.Inspection, error) {
 	i := inspector{store: s, opts: opts, out: storage.Inspection{
-		Engine: s.server.engine, Version: s.server.version, Identity: s.server.identity,
+		Engine: s.server.engine, Version: s.server.version, Identity: s.server.identity, Instance: s.server.instance,
 		Endpoint: s.server.engine + " " + s.target.config.Addr,
 	}}
 	err := s.read(ctx, "inspect", func(ses *session) error {
@@ -251,9 +251,15 @@ func identity(vars map[string]string, mariadb bool) string {
 	if vars["server_uuid"] != "" && !mariadb {
 		return "mysql:" + vars["server_uuid"]
 	}
-	id := fmt.Sprintf("mysql:%s:%s:%s:%s", vars["hostname"], vars["port"], vars["datadir"], vars["server_id"])
+	id := fmt.Sprintf("mysql:%s:%s", instance(vars), vars["server_id"])
 	if uid := vars["server_uid"]; uid != "" {
 		id += ":" + uid
 	}
 	return id
+}
+
+// instance tells a server from one that was made of a copy of its files, which has
+// its server_uuid.
+func instance(vars map[string]string) string {
+	return vars["hostname"] + ":" + vars["port"] + ":" + vars["datadir"]
 }

@@ -5,6 +5,7 @@ package mysql
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestAHealthyServerHasNoFindings(t *testing.T) {
 	if len(in.Findings) != 0 || in.Engine != "MariaDB" || !strings.HasPrefix(in.Version, "10.") || in.Identity == "" || len(in.Tables) != 1 || in.Bytes < 0 {
 		t.Fatalf("%+v", in)
 	}
-	if other := openURL(t, testenv.MariaDB(t).MySQLURL()); other.server.identity != in.Identity {
+	if other := openURL(t, testenv.MariaDB(t).MySQLURL()); other.server.identity != in.Identity || other.server.instance != in.Instance || in.Instance == "" {
 		t.Error("one server has two identities")
 	}
 }
@@ -44,6 +45,12 @@ func TestACopyOfAServerOnAnotherMachineIsAnotherServer(t *testing.T) {
 	vars["server_uid"] = "of another machine"
 	if identity(vars, true) == s.server.identity {
 		t.Error("two servers with one identity: a backup would copy only one of them")
+	}
+	a := map[string]string{"server_uuid": "of both", "hostname": "a", "port": "3306", "datadir": "/var/lib/mysql/"}
+	b := maps.Clone(a)
+	b["hostname"] = "b"
+	if identity(a, false) != identity(b, false) || instance(a) == instance(b) {
+		t.Error("MySQL, whose files were copied with its server_uuid")
 	}
 }
 

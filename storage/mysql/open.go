@@ -87,7 +87,7 @@ func (s *Store) meet(ctx context.Context) error {
 	if err != nil {
 		return s.openError(err)
 	}
-	s.server.identity = identity(vars, s.server.mariadb)
+	s.server.identity, s.server.instance = identity(vars, s.server.mariadb), instance(vars)
 	s.dialect.FoldTables = vars["lower_case_table_names"] != "0"
 	if n, err := strconv.Atoi(vars["max_allowed_packet"]); err == nil && n >= 1024 && n <= s.target.config.MaxAllowedPacket {
 		s.target.config.MaxAllowedPacket = n - 1

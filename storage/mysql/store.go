@@ -39,6 +39,7 @@ type server struct {
 	engine   string // "MySQL" or "MariaDB"
 	version  string
 	identity string
+	instance string
 }
 
 // Name implements storage.Storage.

@@ -59,13 +59,15 @@ func (in *inspector) query(ctx context.Context, sql string, args ...string) ([][
 // server looks at what concerns the whole cluster.
 func (in *inspector) server(ctx context.Context) error {
 	rows, err := in.query(ctx, `SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes'),
-		current_setting('synchronous_standby_names'), pg_backend_pid(), (SELECT oid FROM pg_database WHERE datname = current_database()), current_setting('transaction_read_only')`)
+		current_setting('synchronous_standby_names'), pg_backend_pid(), (SELECT oid FROM pg_database WHERE datname = current_database()), current_setting('transaction_read_only'),
+		extract(epoch FROM pg_postmaster_start_time())`)
 	if err != nil {
 		return err
 	}
 	r := rows[0]
 	in.out.Version, _, _ = strings.Cut(r[0], " ")
 	in.out.Identity = "postgresql/" + in.system(ctx) + "/" + r[6]
+	in.out.Instance = r[8] // a server made of a copy of this one has its identifier
 	serving := in.opts.Backup || in.opts.Restore
 	if r[1] == "t" {
 		in.find("replica", worse(serving, storage.Blocker), in.db.endpoint, "this server is a replica; its locks do not stop writers and it takes no writes", "Give the address of the primary in the JDBC URL.")

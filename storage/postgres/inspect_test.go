@@ -46,9 +46,10 @@ func TestIdentityIsTheDatabaseWhateverTheURL(t *testing.T) {
 	d := openFresh(t)
 	far, _ := through(t, d)
 	other := openFresh(t)
-	a, b, c := inspect(t, d, both()).Identity, inspect(t, far, both()).Identity, inspect(t, other, both()).Identity
-	if a != b || a == c {
-		t.Errorf("the same database: %q and %q; another: %q", a, b, c)
+	here, there := inspect(t, d, both()), inspect(t, far, both())
+	a, b, c := here.Identity, there.Identity, inspect(t, other, both()).Identity
+	if a != b || a == c || here.Instance == "" || here.Instance != there.Instance {
+		t.Errorf("the same database: %q (%q) and %q (%q); another: %q", a, here.Instance, b, there.Instance, c)
 	}
 }
 

@@ -79,8 +79,8 @@ func (x *suite) testInspect(t *testing.T) {
 		}
 		if two := x.second(t); two != nil {
 			again, err := two.(storage.Inspector).Inspect(t.Context(), opts)
-			if err != nil || again.Identity != in.Identity {
-				t.Errorf("the same database is %q and %q, %v", in.Identity, again.Identity, err)
+			if err != nil || again.Identity != in.Identity || again.Instance != in.Instance {
+				t.Errorf("the same database is %q (%q) and %q (%q), %v", in.Identity, in.Instance, again.Identity, again.Instance, err)
 			}
 		}
 	}
