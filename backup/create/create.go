@@ -189,6 +189,7 @@ func (b *run) take(ctx context.Context) (err error) {
 	if err := b.complete(ctx); err != nil {
 		return err
 	}
+	failpoint.Here("backup.completed")
 	if err := b.detach(ctx); err != nil {
 		return err
 	}
@@ -196,6 +197,7 @@ func (b *run) take(ctx context.Context) (err error) {
 	if err := b.define(ctx); err != nil {
 		return err
 	}
+	failpoint.Here("backup.defined")
 	if err := b.copy(ctx); err != nil {
 		return err
 	}

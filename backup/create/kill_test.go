@@ -3,6 +3,9 @@
 package create_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +54,51 @@ func steps(t *testing.T) []string {
 		t.Fatalf("only %d fail points found", len(names))
 	}
 	return names
+}
+
+// TestEveryStepOfABackupIsFollowedByAFailPoint reads, from the source, the steps
+// of run.take: a new one without a fail point behind it would be a step at which
+// nothing is killed. The last one, seal, has its own.
+func TestEveryStepOfABackupIsFollowedByAFailPoint(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "create.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body []ast.Stmt
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "take" {
+			body = f.Body.List
+		}
+	}
+	steps, open := 0, ""
+	for _, stmt := range body {
+		if _, ok := stmt.(*ast.DeferStmt); ok {
+			continue
+		}
+		ast.Inspect(stmt, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			switch on, _ := f.X.(*ast.Ident); {
+			case on != nil && on.Name == "failpoint":
+				open = ""
+			case on != nil && on.Name == "b":
+				if open != "" {
+					t.Errorf("no fail point between the steps %s and %s", open, f.Sel.Name)
+				}
+				steps, open = steps+1, f.Sel.Name
+			}
+			return true
+		})
+	}
+	if steps < 9 || open != "seal" {
+		t.Errorf("%d steps, the last one %s", steps, open)
+	}
 }
 
 // TestABackupKilledAtAnyStepHoldsNothingAndTheNextOneIsRight kills a process
