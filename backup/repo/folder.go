@@ -106,7 +106,7 @@ func (r *Folder) make() error {
 	if err := r.check(); !errors.Is(err, model.ErrNotFound) {
 		return err
 	}
-	if err := os.MkdirAll(r.root, folderMode); err != nil {
+	if err := makeFolders(r.root); err != nil {
 		return r.trouble("make repository", err)
 	}
 	failpoint.Here("backup.repository.folder-made")
@@ -115,6 +115,25 @@ func (r *Folder) make() error {
 		return err
 	}
 	return r.put(filepath.Join(r.root, markerName), append(b, '\n'))
+}
+
+// makeFolders makes a folder and those above it durably: each is named in a folder
+// that is synced. One that may not be read cannot be; it is left at that.
+func makeFolders(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeFolders(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := syncFolder(parent); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
 }
 
 // ignorable tells what a new repository may find in its folder: what an
