@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -18,6 +19,46 @@ func (w *world) meddle(bt restore.BackupTable) {
 	key := model.RawValue(def.Columns()[0].Type, 1)
 	must(w.t, w.targets[bt.Storage].Storage.Mutate(w.t.Context(), storage.Batch{Mutations: []storage.Mutation{{Table: def,
 		Key: model.Key{Partition: []model.Value{key}}, Set: []storage.Assignment{{Column: "balance", Value: model.BigIntValue(5)}}}}}))
+}
+
+// TestARestoreThatCouldNotSayThatItHadFinishedIsNoneLater loses the journal's last
+// entry. The same command at once has nothing to do; when somebody has written
+// since, it is another restore, with all its refusals.
+func TestARestoreThatCouldNotSayThatItHadFinishedIsNoneLater(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.opts.Workers = 1
+	_, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	last := w.trouble.calls
+
+	w = newWorld(t, bank(t))
+	w.opts.Workers = 1
+	w.trouble.failAt = last
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) || w.marked("pg") || w.marked("my") {
+		t.Fatalf("error is %v", err)
+	}
+	w.trouble.failAt = 0
+	journal := w.opts.Journal.(*journals)
+	kept := maps.Clone(journal.m)
+	rep, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	if !rep.Resumed {
+		t.Error("at once: it began anew")
+	}
+	w.whole()
+
+	journal.m = kept
+	w.meddle(w.opts.Backup.Tables()[0])
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "refusing to restore over data") {
+		t.Errorf("over data that was written since: error is %v", err)
+	}
+	w.opts.Replace = true
+	rep, err = restore.Run(t.Context(), w.opts)
+	must(t, err)
+	if rep.Resumed {
+		t.Error("with --replace: it did nothing")
+	}
+	w.whole()
 }
 
 // TestTablesThatWereWrittenToMeanwhileAreLoadedAgain writes to two loaded tables

@@ -1,12 +1,14 @@
 package restore_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/stillpoint-db/stillpoint/backup/archive"
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
 	"github.com/stillpoint-db/stillpoint/backup/create"
 	"github.com/stillpoint-db/stillpoint/backup/plan"
@@ -57,6 +59,22 @@ func TestDamagedFileIsFoundBeforeAnythingIsTouched(t *testing.T) {
 		"missing": func(t *testing.T, path string) { must(t, os.Remove(path)) },
 		"foreign": func(t *testing.T, path string) {
 			must(t, os.WriteFile(path, []byte("PK\x03\x04 something else"), 0o600))
+		},
+		"of another backup": func(t *testing.T, path string) {
+			data, err := os.ReadFile(path)
+			must(t, err)
+			r, err := archive.NewReader(bytes.NewReader(data))
+			must(t, err)
+			var other bytes.Buffer
+			w, err := archive.NewWriter(&other, r.Table(), archive.Options{Storage: r.Storage()})
+			must(t, err)
+			for row, err := range r.Rows() {
+				must(t, err)
+				row.Values[r.Table().Position("balance")] = model.BigIntValue(5)
+				must(t, w.Write(row))
+			}
+			_, err = w.Close()
+			must(t, errors.Join(err, os.WriteFile(path, other.Bytes(), 0o600)))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -134,6 +152,27 @@ func TestJournalInAFileIsFoundAgain(t *testing.T) {
 	must(t, err)
 	if !rep.Resumed {
 		t.Error("the second run began anew")
+	}
+	w.whole()
+}
+
+func TestAJournalInAFileIsNotTakenFromARestoreOfOtherDatabases(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.opts.Journal = restore.InFile(filepath.Join(t.TempDir(), "journal"))
+	w.trouble.failAt = 25
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, errTrouble) || !w.marked("pg") {
+		t.Fatal(err)
+	}
+	w.trouble.failAt = 0
+	other := newWorld(t, bank(t))
+	other.opts.Journal = w.opts.Journal
+	if _, err := restore.Run(t.Context(), other.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "restore into other databases") || other.marked("pg") {
+		t.Errorf("error is %v", err)
+	}
+	rep, err := restore.Run(t.Context(), w.opts)
+	must(t, err)
+	if !rep.Resumed {
+		t.Error("the first restore began anew")
 	}
 	w.whole()
 }

@@ -75,6 +75,40 @@ func TestDisapprovedPlanChangesNothing(t *testing.T) {
 	}
 }
 
+// TestRowsThatComeAfterThePlanAreInTheWayToo writes while the plan waits for its
+// approval: into a table that was empty, or was not there.
+func TestRowsThatComeAfterThePlanAreInTheWayToo(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		w := newWorld(t, bank(t))
+		bt := w.opts.Backup.Tables()[1]
+		if there {
+			makeTable(t, w.targets["my"].Storage, bt.Table)
+		}
+		w.opts.Approve = func(context.Context, *restore.Plan) error {
+			if !there {
+				makeTable(t, w.targets["my"].Storage, bt.Table)
+			}
+			w.meddle(bt)
+			return nil
+		}
+		_, err := restore.Run(t.Context(), w.opts)
+		if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), `vault.accounts in "my" was empty when the plan was made`) || !strings.Contains(err.Error(), "Nothing was changed") {
+			t.Fatalf("error is %v", err)
+		}
+		if w.marked("pg") || w.marked("my") {
+			t.Error("a mark was made")
+		}
+		def, err := w.targets["my"].Storage.Admin().Table(t.Context(), bt.Table.Name())
+		must(t, err)
+		if got := rowsOf(t, w.targets["my"].Storage, def); len(got) != 1 {
+			t.Errorf("the row is gone: %q", got)
+		}
+		if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "--replace drops them") {
+			t.Errorf("run again: error is %v", err)
+		}
+	}
+}
+
 // TestRestoreGoesOnAfterAFailureAtAnyCall breaks off at every call that changes
 // something, before and after it takes effect, and runs the same command again.
 func TestRestoreGoesOnAfterAFailureAtAnyCall(t *testing.T) {

@@ -146,8 +146,13 @@ func underWay(ctx context.Context, opts Options, name string, p *planner) (*jour
 		return nil, &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("the journal is that of a restore of backup %s, not %s", j.Plan.Backup, opts.Backup.ID()),
 			Hint: "Finish that one first, or give another --journal. Nothing was changed"}
 	}
+	old := j.Plan.where()
 	if !j.Plan.rename(p.plan.Places) {
-		return nil, nil // other databases
+		if j.marked() { // in a file that was given for two restores
+			return nil, &model.Error{Class: model.ErrRefused, Detail: "the journal is that of a restore into other databases, which is not finished: " + old,
+				Hint: "Finish that one first, or give another --journal. Nothing was changed"}
+		}
+		return nil, nil
 	}
 	if err := j.Plan.fits(opts.Backup); err != nil {
 		return nil, err
@@ -159,22 +164,61 @@ func underWay(ctx context.Context, opts Options, name string, p *planner) (*jour
 		}
 	}
 	j.Plan.Done = 0
+	some := false // of the marks are there
 	for _, s := range j.Plan.Steps {
 		if j.Outcomes[s.ID] != nil {
 			j.Plan.Done++
 		}
-		if s.Kind != Mark || checked {
+		if s.Kind != Mark {
 			continue
 		}
 		if j.Outcomes[s.ID] == nil {
 			return nil, nil // nothing was destroyed yet: begin anew, with a plan of today
 		}
 		marked, err := hasMark(ctx, targets[s.Storage], j.Plan.ID)
-		if err != nil || !marked {
+		if err != nil || !marked && !checked {
 			return nil, err // not the databases that the journal knows
+		}
+		some = some || marked
+	}
+	if !some {
+		// It finished, and could not say so. That is of use as long as nobody has
+		// written since; what is asked for later is another restore.
+		same, err := j.unchanged(ctx, opts.Backup, p.places)
+		if err != nil || !same {
+			return nil, err
 		}
 	}
 	return j, nil
+}
+
+// unchanged tells whether the tables still hold what was loaded into them.
+func (j *journal) unchanged(ctx context.Context, b Backup, places map[string]powers) (bool, error) {
+	loaded := map[string]*stepOutcome{}
+	for _, s := range j.Plan.Steps {
+		if s.Kind == Load || s.Kind == LoadCoordinator {
+			loaded[s.Table] = j.Outcomes[s.ID]
+		}
+	}
+	for _, bt := range b.Tables() {
+		want, d := loaded[bt.Table.Name().String()], newDigest(bt.Table)
+		if want == nil {
+			return false, nil
+		}
+		for row, err := range scanAll(ctx, places[bt.Storage].Storage, bt.Table) {
+			if err != nil && transient(ctx, err) {
+				return false, err
+			}
+			if err != nil {
+				return false, nil // dropped, or something else by now
+			}
+			d.add(row)
+		}
+		if d.rows != want.Rows || d.String() != want.Digest {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func hasMark(ctx context.Context, t powers, restore string) (bool, error) {

@@ -15,8 +15,13 @@ import (
 // mark puts the mark of this restore, and of no other, into a target.
 func (x *executor) mark(ctx context.Context, s Step) (*stepOutcome, error) {
 	failpoint.Here("restore.mark")
-	x.marking.Store(true)
 	t := x.byName[s.Storage]
+	if !x.marking.Load() { // the first one
+		if err := x.stillEmpty(ctx); err != nil {
+			return nil, err
+		}
+	}
+	x.marking.Store(true)
 	if err := makeMarkNamespace(ctx, t.Admin()); err != nil {
 		return nil, err
 	}
@@ -33,6 +38,29 @@ func (x *executor) mark(ctx context.Context, s Step) (*stepOutcome, error) {
 	}
 	failpoint.Here("restore.mark.done")
 	return &stepOutcome{}, nil
+}
+
+// stillEmpty refuses what the plan would have refused: rows in the way, which came
+// while the plan was being read and accepted, and the backup verified.
+func (x *executor) stillEmpty(ctx context.Context) error {
+	if x.opts.Replace {
+		return nil
+	}
+	for _, bt := range x.opts.Backup.Tables() {
+		t, name := x.places[bt.Storage], bt.Table.Name()
+		have, err := t.Admin().Table(ctx, name)
+		if err == nil {
+			var page storage.Page
+			if page, err = t.Scan(ctx, storage.Scan{Table: have, Kind: storage.ScanTable, Limit: 1}); err == nil && len(page.Rows) > 0 {
+				return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("refusing to restore over data: %s in %q was empty when the plan was made, and holds rows now", name, t.Name()),
+					Hint: "--replace drops it, --into MAP restores elsewhere"}
+			}
+		}
+		if err != nil && transient(ctx, err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeMarkNamespace makes the namespace of the mark, whatever the server's
