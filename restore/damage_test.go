@@ -120,6 +120,11 @@ func TestDamagedJournalIsSaidToBeOne(t *testing.T) {
 		if !errors.Is(err, model.ErrDamaged) && !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "journal") {
 			t.Errorf("%q: error is %v", content, err)
 		}
+		if bad, is := errors.AsType[*restore.JournalError](err); is && !strings.Contains(bad.Error(), "The backup is not affected, and nothing was changed: to begin anew, give another journal with --journal FILE") {
+			t.Errorf("%q: no way out: %v", content, err)
+		} else if !is && errors.Is(err, model.ErrDamaged) {
+			t.Errorf("%q: it may be the backup that is damaged: %v", content, err)
+		}
 	}
 }
 

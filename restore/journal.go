@@ -151,24 +151,38 @@ func loadJournal(ctx context.Context, store Journal, name string) (*journal, err
 func decodeJournal(data []byte) (*journal, error) {
 	j := &journal{}
 	if err := json.Unmarshal(data, j); err != nil {
-		return nil, model.Errorf(model.ErrDamaged, "the journal of the restore cannot be read: %w", err)
+		return nil, badJournal("cannot be read: %v", err)
 	}
 	if j.Format != journalFormat {
 		return nil, model.Errorf(model.ErrRefused, "the journal of the restore has format %d; this version of stillpoint knows %d", j.Format, journalFormat)
 	}
 	if j.Plan == nil || len(j.Plan.Steps) == 0 {
-		return nil, model.Errorf(model.ErrDamaged, "the journal of the restore has no plan")
+		return nil, badJournal("has no plan")
 	}
 	if j.Outcomes == nil {
 		j.Outcomes = map[string]*stepOutcome{}
 	}
 	for id, o := range j.Outcomes {
 		if o == nil {
-			return nil, model.Errorf(model.ErrDamaged, "the journal of the restore has no outcome for step %s", id)
+			return nil, badJournal("has no outcome for step %s", id)
 		}
 	}
 	return j, nil
 }
+
+// JournalError says that a journal is not what was written. Its class is
+// model.ErrDamaged, though the backup is no worse for it.
+type JournalError struct{ Reason string }
+
+func badJournal(format string, args ...any) error { return &JournalError{fmt.Sprintf(format, args...)} }
+
+// Error implements error.
+func (e *JournalError) Error() string {
+	return "the journal of the restore " + e.Reason + ". The backup is not affected, and nothing was changed: to begin anew, give another journal with --journal FILE"
+}
+
+// Unwrap returns the class.
+func (e *JournalError) Unwrap() error { return model.ErrDamaged }
 
 // record notes that a step is done, durably.
 func (j *journal) record(ctx context.Context, step string, o *stepOutcome) error {

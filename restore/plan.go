@@ -132,7 +132,7 @@ func (p *Plan) fits(b Backup) error {
 		needsTable := s.Kind == WithdrawCoordinator || s.Kind == Clear || s.Kind == Create || s.Kind == Load || s.Kind == LoadCoordinator
 		needsStorage := needsTable || s.Kind == EndSessions || s.Kind == Mark || s.Kind == Unmark
 		if seen[s.ID] || needsTable && !tables[s.Table] || needsStorage && s.Storage == "" {
-			return model.Errorf(model.ErrDamaged, "the journal of the restore has a step %q (%s %s) that cannot be right", s.ID, s.Kind, s.Table)
+			return badJournal("has a step %q (%s %s) that cannot be right", s.ID, s.Kind, s.Table)
 		}
 		seen[s.ID] = true
 	}

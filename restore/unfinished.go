@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,7 +27,10 @@ func Unfinished(ctx context.Context, b repo.Backup) ([]string, error) {
 			return nil, err
 		}
 		j, err := decodeJournal(data)
+		bad, isBad := errors.AsType[*JournalError](err)
 		switch {
+		case isBad:
+			found = append(found, name+", whose journal "+bad.Reason)
 		case err != nil:
 			found = append(found, fmt.Sprintf("%s (%v)", name, err))
 		case !j.Finished && j.marked():

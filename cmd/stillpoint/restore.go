@@ -157,7 +157,8 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 			opts.Journal = restore.InFile(o.journal)
 		}
 		err = run(opts)
-		if err != nil && classOf(err).err == model.ErrDamaged { // and not after the first change
+		_, journal := errors.AsType[*restore.JournalError](err)
+		if err != nil && !journal && classOf(err).err == model.ErrDamaged { // and not after the first change
 			return catalog.WithEarlier(ctx, folder, b.ID(), err)
 		}
 		return err
