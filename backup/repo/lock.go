@@ -32,11 +32,14 @@ func thisProcess(purpose string) owner {
 	return owner{purpose, host, pid, bootID(), startOf(pid), time.Now().UTC().Truncate(time.Second)}
 }
 
-// gone tells whether the owner is certainly dead, as seen from me.
+// gone tells whether the owner is certainly dead, as seen from me, who has the
+// system's lock.
 func (o owner) gone(me owner) bool {
 	switch {
 	case o.Host != me.Host:
-		return false
+		// A container of this machine has a host name of its own; while it lived,
+		// it would have the system's lock. One that ran elsewhere may live.
+		return o.Boot != "" && o.Boot == me.Boot
 	case o.Boot != "" && me.Boot != "" && o.Boot != me.Boot:
 		return true
 	case !processExists(o.PID):

@@ -322,6 +322,7 @@ func TestALockThatOnlyAFileSpeaksOfIsJudgedByItsOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	boot, bootErr := os.ReadFile("/proc/sys/kernel/random/boot_id") // where there is one
 	dead := exec.Command("true")
 	if err := dead.Run(); err != nil {
 		t.Fatal(err)
@@ -330,12 +331,13 @@ func TestALockThatOnlyAFileSpeaksOfIsJudgedByItsOwner(t *testing.T) {
 		content string
 		free    bool
 	}{
-		"alive":           {fmt.Sprintf(`{"host":%q,"pid":%d}`, host, os.Getpid()), false},
-		"another machine": {`{"host":"elsewhere","pid":1}`, false},
-		"dead":            {fmt.Sprintf(`{"host":%q,"pid":%d}`, host, dead.Process.Pid), true},
-		"earlier boot":    {fmt.Sprintf(`{"host":%q,"pid":%d,"boot":"earlier"}`, host, os.Getpid()), true},
-		"reused number":   {fmt.Sprintf(`{"host":%q,"pid":%d,"start":"1"}`, host, os.Getpid()), true},
-		"half written":    {`{"host":"else`, true},
+		"alive":            {fmt.Sprintf(`{"host":%q,"pid":%d}`, host, os.Getpid()), false},
+		"another machine":  {`{"host":"elsewhere","pid":1}`, false},
+		"a container here": {fmt.Sprintf(`{"host":"elsewhere","pid":1,"boot":%q}`, strings.TrimSpace(string(boot))), bootErr == nil},
+		"dead":             {fmt.Sprintf(`{"host":%q,"pid":%d}`, host, dead.Process.Pid), true},
+		"earlier boot":     {fmt.Sprintf(`{"host":%q,"pid":%d,"boot":"earlier"}`, host, os.Getpid()), true},
+		"reused number":    {fmt.Sprintf(`{"host":%q,"pid":%d,"start":"1"}`, host, os.Getpid()), true},
+		"half written":     {`{"host":"else`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
