@@ -93,7 +93,7 @@ func (p *Plan) decide() {
 	case len(tx) == 0:
 		p.Strategy, p.Why = manifest.Each, "no table is transactional, so each database is copied by itself"
 	case len(tx) == 1:
-		p.Strategy, p.Why = manifest.Snapshot, fmt.Sprintf("all transactional tables are in one database (%s): one snapshot of it, and nothing waits%s", tx[0].Name, rest)
+		p.Strategy, p.Why = manifest.Snapshot, fmt.Sprintf("all transactional tables are in one database (%s): one snapshot of it, no pause%s", tx[0].Name, rest)
 	default:
 		mechanism = UnderFence
 		p.Strategy = manifest.Fenced

@@ -6,7 +6,7 @@
 // Coordinator's:
 //
 //	none            each database is copied by itself
-//	one             one snapshot of it: nothing waits
+//	one             one snapshot of it, no pause
 //	several         a snapshot of each, opened under the commit fence, if every one of them
 //	                can lock writers out and was seen to do so; otherwise refused
 //
