@@ -183,6 +183,35 @@ func TestAProofOfTheFenceLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// TestAProofLocksFewTablesAtATime looks, while the lock of many tables is proven, how
+// many of them are locked at once: their writers wait until all of those are proven.
+func TestAProofLocksFewTablesAtATime(t *testing.T) {
+	s := open(t)
+	ns := testenv.MariaDB(t).Namespace(t)
+	var tables []*model.Table
+	for i := range 3*probesAtOnce + 1 {
+		tables = append(tables, newTable(t, s, ns, fmt.Sprintf("t%d", i)))
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.ProveFence(t.Context(), fenceOf(tables...)) }()
+	most := 0
+	for {
+		select {
+		case err := <-done:
+			if err != nil || most == 0 || most > probesAtOnce {
+				t.Errorf("%d tables were locked at once, %v", most, err)
+			}
+			return
+		default:
+		}
+		time.Sleep(100 * time.Microsecond)
+		s.fences.Range(func(_, locked any) bool {
+			most = max(most, len(locked.([]model.TableName)))
+			return true
+		})
+	}
+}
+
 func TestAReadOnlyServerIsNotFenced(t *testing.T) {
 	server := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
 	s := openURL(t, server.URL())

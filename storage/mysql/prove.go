@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,23 +45,40 @@ func (s *Store) ProveFence(ctx context.Context, opts storage.FenceOptions) error
 		}
 		probers[i] = p
 	}
-	f, err := s.Fence(ctx, opts)
-	if err != nil {
-		return err
+	for some := range slices.Chunk(tables, probesAtOnce) {
+		if err := s.proveSome(ctx, some, probers, opts.Wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveSome proves the lock of a few tables, so few that their writers wait for some
+// milliseconds only. It tries a few times if they are busy.
+func (s *Store) proveSome(ctx context.Context, tables []*model.Table, probers []*prober, wait time.Duration) error {
+	opts := storage.FenceOptions{Wait: wait}
+	for _, t := range tables {
+		opts.Tables = append(opts.Tables, t.Name())
+	}
+	var f storage.Fence
+	for pause := 20 * time.Millisecond; ; pause *= 2 {
+		var err error
+		if f, err = s.Fence(ctx, opts); err == nil {
+			break
+		}
+		if pause > 500*time.Millisecond || !errors.Is(err, model.ErrConflict) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
 	}
 	defer func() { _ = f.Release(ctx) }()
-	free := make(chan *prober, len(probers))
-	for _, p := range probers {
-		free <- p
-	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(len(probers))
-	for _, t := range tables {
-		group.Go(func() error {
-			p := <-free
-			defer func() { free <- p }()
-			return p.probe(gctx, t)
-		})
+	for i, t := range tables {
+		group.Go(func() error { return probers[i].probe(gctx, t) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
