@@ -226,6 +226,14 @@ func TestAReadOnlyServerIsNotFenced(t *testing.T) {
 	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "replicates") {
 		t.Fatal(err)
 	}
+	// One database alone needs no fence, and should be the primary all the same.
+	in, err := s.Inspect(t.Context(), storage.InspectOptions{Tables: []model.TableName{table.Name()}, Backup: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := want(t, in, "not-primary", storage.Warning, in.Endpoint); !strings.Contains(f.Text, "replicates") {
+		t.Errorf("%+v", f)
+	}
 	server.Exec(t, "STOP SLAVE", "RESET SLAVE ALL")
 	if err := s.ProveFence(context.Background(), fenceOf(table)); err != nil {
 		t.Fatal(err)

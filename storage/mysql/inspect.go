@@ -71,6 +71,9 @@ func (i *inspector) inspect(ctx context.Context, ses *session) error {
 	if err := i.prepared(ctx, ses); err != nil {
 		return err
 	}
+	if err := i.primary(ctx, ses); err != nil {
+		return err
+	}
 	if i.opts.Backup || i.opts.Restore {
 		return i.rights(ctx, ses)
 	}
@@ -149,6 +152,19 @@ func (i *inspector) durability(ctx context.Context, ses *session) error {
 			"after a crash the binary log, and with it replicas, may lack commits that the tables have", "SET GLOBAL sync_binlog=1;")
 	}
 	return nil
+}
+
+// primary warns of a backup from a server that is behind others, or does not take
+// all writes. Where that matters for a fence, ProveFence refuses it.
+func (i *inspector) primary(ctx context.Context, ses *session) error {
+	if !i.opts.Backup {
+		return nil
+	}
+	reason, err := i.store.notPrimary(ctx, ses)
+	if err == nil && reason != "" {
+		i.add("not-primary", storage.Warning, i.out.Endpoint, reason+"; the backup is of what this server has", "Give the address of the primary in the JDBC URL.")
+	}
+	return err
 }
 
 // rights tries what an operation needs.
