@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,4 +131,18 @@ func pass(tx *stillpoint.Tx, from, to *stillpoint.Table[account], a, b account, 
 		return from.Delete(tx, id)
 	}
 	return from.Put(tx, a)
+}
+
+func TestATableThatIsLookedForElsewhereIsNotSaidToBeWithoutTransactions(t *testing.T) {
+	w := newWorld(t, openMemory)
+	two, err := w.set.Storage("two")
+	w.must(err)
+	w.must(two.Admin().CreateNamespace(t.Context(), "bank"))
+	w.must(two.Admin().CreateTable(t.Context(), w.tables["bank.accounts"]))
+	rep := w.check(true, check.Options{})
+	var text strings.Builder
+	w.must(rep.WriteText(&text))
+	if !rep.Consistent || strings.Contains(text.String(), "not transactional") || !strings.Contains(text.String(), "looked for in another storage: not checked") {
+		t.Errorf("%s", &text)
+	}
 }

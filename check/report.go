@@ -98,6 +98,7 @@ type TableReport struct {
 	Committed int64  `json:"committed"` // of them; the rest is in doubt
 	Imported  int64  `json:"imported"`  // of the committed: never written by a transaction
 	Skipped   bool   `json:"skipped,omitempty"`
+	Elsewhere bool   `json:"elsewhere,omitempty"` // skipped because the configuration looks for it in another storage
 }
 
 // QueryStatus is the outcome of a query.

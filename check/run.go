@@ -189,7 +189,7 @@ func (r *run) read(ctx context.Context) error {
 	}
 	for _, t := range r.src.Skipped() {
 		if t.Name() != marker.TableName {
-			r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage, Skipped: true})
+			r.rep.Tables = append(r.rep.Tables, TableReport{ID: t.Name().String(), Storage: t.Storage, Skipped: true, Elsewhere: record.IsTransactional(t.Table)})
 		}
 	}
 	return r.readCoordinator(ctx)

@@ -18,7 +18,8 @@ type Source interface {
 	// Tables lists the transactional tables, in order, without the
 	// Coordinator's.
 	Tables(ctx context.Context) ([]Table, error)
-	// Skipped lists the tables that are there and not transactional.
+	// Skipped lists the tables that are there and not checked: those that are
+	// not transactional, and those that are looked for in another storage.
 	Skipped() []Table
 	// Coordinator returns the Coordinator's table: model.ErrNotFound if there
 	// is none.

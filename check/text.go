@@ -18,7 +18,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, t := range r.Tables {
 		note := ""
 		if t.Skipped {
-			p("%s\t%s\t-\t-\tnot transactional: not checked\n", t.ID, t.Storage)
+			why := "not transactional"
+			if t.Elsewhere {
+				why = "looked for in another storage"
+			}
+			p("%s\t%s\t-\t-\t%s: not checked\n", t.ID, t.Storage, why)
 			continue
 		}
 		if t.Imported > 0 {
