@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stillpoint-db/stillpoint/check"
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/restore/settle"
@@ -205,7 +206,7 @@ func (j *journal) unchanged(ctx context.Context, b Backup, places map[string]pow
 		if want == nil {
 			return false, nil
 		}
-		for row, err := range scanAll(ctx, places[bt.Storage].Storage, bt.Table) {
+		for row, err := range check.ScanAll(ctx, places[bt.Storage].Storage, bt.Table) {
 			if err != nil && transient(ctx, err) {
 				return false, err
 			}

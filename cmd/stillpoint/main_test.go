@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/stillpoint-db/stillpoint/backup/repo"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/*.txtar")
@@ -55,6 +57,7 @@ type script struct {
 	files          []scriptFile
 	stdout, stderr string
 	line           int
+	lock           repo.Lock
 }
 
 type scriptFile struct{ name, text string }
@@ -149,6 +152,16 @@ func (s *script) do(negate bool, verb string, args []string) {
 		}
 	case "leave":
 		s.leave(args)
+	case "lock": // the repository, until unlock
+		lock, err := repo.InFolder(args[0]).Lock(s.t.Context(), "the script")
+		if err != nil {
+			s.fatal("%v", err)
+		}
+		s.lock = lock
+	case "unlock":
+		if err := s.lock.Release(); err != nil {
+			s.fatal("%v", err)
+		}
 	case "rm":
 		for _, name := range args {
 			if err := os.RemoveAll(name); err != nil {

@@ -167,20 +167,20 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 
 // runRestore runs a restore with its progress, under the repository's lock.
 func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Options) (err error) {
-	if o.journal == "" {
-		r, err := o.repo.open()
-		if err != nil {
-			return err
-		}
-		lock, err := r.Lock(ctx, "restore")
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			return &model.Error{Err: err, Hint: "If the repository may only be read, keep the journal elsewhere with --journal FILE. Nothing was changed"}
-		}
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, lock.Release()) }()
+	r, err := o.repo.open()
+	if err != nil {
+		return err
 	}
+	lock, err := r.Lock(ctx, "restore")
+	readOnly := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, lock.Release()) }()
+	case readOnly && o.journal == "":
+		return &model.Error{Err: err, Hint: "If the repository may only be read, keep the journal elsewhere with --journal FILE. Nothing was changed"}
+	case !readOnly:
+		return err
+	} // where nothing can be written, nothing has to be kept from being deleted
 	p := a.progress()
 	defer p.Close()
 	opts.Approve = func(_ context.Context, plan *restore.Plan) error { return a.approve(o, plan) }
