@@ -42,6 +42,8 @@ type Tx struct {
 	gets  int        // reads by key that the storage was asked for
 	waits []*wait    // records in doubt that are being settled
 
+	met *entry // the insert that failed because it met a row
+
 	one [1]fetched // scratch of a single Get
 }
 

@@ -30,7 +30,7 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	if tx.open > 0 {
 		return tx.misuse("commit", "a scan is under way; leave its loop first")
 	}
-	err := tx.commit(ctx)
+	err := tx.reallyExists(ctx, tx.commit(ctx))
 	tx.state = committed
 	if err != nil {
 		tx.state = failed

@@ -69,6 +69,7 @@ func (tx *Tx) notWritten(op string, entries []*entry, err error) error {
 			if c.Mutation.Guard.Kind == storage.NotExists && c.Mutation.Kind == storage.Put {
 				for _, e := range entries {
 					if e.insert && e.table.Physical.Name() == c.Mutation.Table.Name() && e.key.Compare(c.Mutation.Key) == 0 {
+						tx.met = e // see reallyExists
 						return tx.conflict(op, "", model.Errorf(model.ErrExists, "the row to insert, %s, exists already", e))
 					}
 				}
