@@ -114,6 +114,27 @@ func TestTransactNeverRunsAgainAfterAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestTheStateOfATransactionThatDeletesFirstIsKnown: a deleted row tells nothing, a
+// written one does.
+func TestTheStateOfATransactionThatDeletesFirstIsKnown(t *testing.T) {
+	db, accounts := bank(t)
+	db.Faults.LoseAnswerNext(1)
+	err := db.Transact(t.Context(), func(tx *stillpoint.Tx) error {
+		if err := accounts.Delete(tx, 1); err != nil {
+			return err
+		}
+		return accounts.Put(tx, Account{ID: 2, Balance: 5})
+	})
+	wantClass(t, err, stillpoint.ErrUnknownOutcome)
+	var failed *stillpoint.Error
+	if !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	if state, err := db.State(t.Context(), failed.TxID); err != nil || state != stillpoint.Committed {
+		t.Errorf("State = %v, %v", state, err)
+	}
+}
+
 func TestAnErrorOrPanicOfTheFunctionRollsBack(t *testing.T) {
 	db, accounts := bank(t)
 	oops := errors.New("oops")

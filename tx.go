@@ -22,8 +22,9 @@ type Tx struct {
 	started time.Time
 	ended   bool
 	managed bool  // by Transact or View, which commit
-	wrote   doubt // a row that it writes
+	wrote   doubt // a row that it writes, and does not delete if there is such a one
 	writes  bool
+	deletes bool // wrote is deleted
 }
 
 var _ Session = (*Tx)(nil)
@@ -180,8 +181,8 @@ func (tx *Tx) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.Row,
 }
 
 func (tx *Tx) write(ctx context.Context, w writeRequest) error {
-	if !tx.writes {
-		tx.writes, tx.wrote = true, doubt{w.table.Name(), w.key}
+	if !tx.writes || tx.deletes {
+		tx.writes, tx.deletes, tx.wrote = true, w.kind == deleteKind, doubt{w.table.Name(), w.key}
 	}
 	inner := txn.Write{Table: w.table.Name(), Key: w.key, Set: w.set, If: w.guard}
 	switch w.kind {

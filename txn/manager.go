@@ -102,10 +102,22 @@ func (m *Manager) StateOf(ctx context.Context, id string, name model.TableName, 
 	if err != nil {
 		return record.Decision{}, err
 	}
-	if r := rows[0]; r != nil && t.IsCommitted(r) && t.WriterID(r) == id && id != "" {
+	if r := rows[0]; r != nil && id != "" && t.holds(r, id) {
+		if !t.IsCommitted(r) {
+			r = t.Before(r)
+		}
 		return record.Decision{State: record.Committed, At: t.CommittedAt(r)}, nil
 	}
 	return record.Decision{}, nil
+}
+
+// holds tells whether the committed version of a record, which may be behind a
+// write under way, was written by a transaction.
+func (t *table) holds(r *model.Row, id string) bool {
+	if t.IsCommitted(r) {
+		return t.WriterID(r) == id
+	}
+	return r.Values[t.BeforeMeta.TxID].Str() == id
 }
 
 // Abort decides that a transaction is aborted unless it is decided already, and

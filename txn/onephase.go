@@ -84,8 +84,7 @@ func (tx *Tx) traceOf(ctx context.Context, g *group) bool {
 		return false
 	}
 	for i := range fs {
-		f := &fs[i]
-		if f.row != nil && (f.table.WriterID(f.row) == tx.id || f.row.Values[f.table.BeforeMeta.TxID].Str() == tx.id && !f.table.IsCommitted(f.row)) {
+		if f := &fs[i]; f.row != nil && f.table.holds(f.row, tx.id) {
 			return true
 		}
 	}

@@ -219,6 +219,11 @@ func TestAOnePhaseCommitIsKnownByItsRecords(t *testing.T) {
 	if w.must(err); d.State != record.Committed || d.At == 0 {
 		t.Errorf("its record does not tell: %v", d)
 	}
+	leavePrepared(c, putOne(2)) // which hides it
+	d, err = c.StateOf(ctx, tx.ID(), accountsName, at(1))
+	if w.must(err); d.State != record.Committed || d.At == 0 {
+		t.Errorf("its record does not tell behind a write under way: %v", d)
+	}
 	d, err = c.StateOf(ctx, "another", accountsName, at(1))
 	if w.must(err); d.State != 0 {
 		t.Errorf("somebody else's record tells: %v", d)
