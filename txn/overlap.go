@@ -61,13 +61,24 @@ func (e *entry) couldBelong(s Scan) bool {
 	for _, and := range s.Where {
 		all := true
 		for _, c := range and {
-			all = all && c.Holds(e.given(c.Column))
+			all = all && c.Holds(e.becomes(c.Column))
 		}
 		if all {
 			return true
 		}
 	}
 	return false
+}
+
+// becomes returns the value that a column has after the put, as far as that is
+// known: what is not given to a new record is NULL. A record that is there already
+// is met by the scan if it belongs (notOwn).
+func (e *entry) becomes(column string) model.Value {
+	v := e.given(column)
+	if !v.IsSet() && (e.insert || e.known && e.base == nil) {
+		return model.Null(e.table.User.Columns()[e.table.User.Position(column)].Type)
+	}
+	return v
 }
 
 // given returns the value that the put itself gives to a column: that of the

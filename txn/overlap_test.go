@@ -82,6 +82,28 @@ func TestScansThatOwnWritesCouldBelongToAreRefused(t *testing.T) {
 	}
 }
 
+// TestAColumnThatANewRecordIsNotGivenIsNULL: so a scan for NULL would have to
+// return it.
+func TestAColumnThatANewRecordIsNotGivenIsNULL(t *testing.T) {
+	for name, write := range map[string]func(*txn.Tx) error{
+		"insert": func(tx *txn.Tx) error { return tx.Insert(ctx, put(accountsName, 5, 1)) },
+		"put of what was read as missing": func(tx *txn.Tx) error {
+			_, err := tx.Get(ctx, accountsName, at(5))
+			return errors.Join(err, tx.Put(ctx, put(accountsName, 5, 1)))
+		},
+	} {
+		w := newWorld(t, worldOptions{})
+		tx := w.open().begin()
+		w.must(write(tx))
+		if got, err := numbers(tx, inBranch(model.Condition{Column: "note", Op: model.IsNull})); !errors.Is(err, model.ErrBadArgument) {
+			t.Errorf("%s: found %v, %v", name, got, err)
+		}
+		if _, err := numbers(tx, inBranch(model.Condition{Column: "note", Op: model.IsNotNull})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestWritingWhileScanningIsAllowed(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	c := w.open(func(o *txn.Options) { o.PageSize = 3 })
