@@ -176,6 +176,7 @@ func (c *cursor) enter(f *fetched) error {
 	if e == nil {
 		e = tx.entries.add(c.table, f.key)
 	}
+	e.later = f.row
 	if e.known {
 		if tx.iso == Serializable && !sameVersion(c.table, e.base, f.row) {
 			return tx.conflict("scan", "another transaction has changed "+e.String(), nil)

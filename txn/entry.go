@@ -28,7 +28,7 @@ type entry struct {
 	clean bool       // base was stored as it is here, its before columns NULL
 	byKey bool       // read by its key, not by a scan only
 	wait  *wait      // the record was in doubt and is being settled
-	later *model.Row // ReadCommitted: what the last read by key saw
+	later *model.Row // what the last read saw; base, or a version that came after it
 	doubt *model.Row // ReadCommitted: the stored row in doubt whose version before was taken
 
 	asked bool // scratch of GetAll

@@ -241,3 +241,41 @@ func TestOwnWritesAreRead(t *testing.T) {
 		t.Errorf("after a put behind a delete: %s", got)
 	}
 }
+
+// TestAConditionIsNotJudgedOnAVersionThatIsKnownToBeReplaced: the first version
+// that was read guards the write, so a condition on it cannot be answered once a
+// later one has been seen.
+func TestAConditionIsNotJudgedOnAVersionThatIsKnownToBeReplaced(t *testing.T) {
+	see := map[string]func(*world, *txn.Tx){
+		"get": func(w *world, tx *txn.Tx) {
+			_, err := tx.Get(ctx, accountsName, at(1))
+			w.must(err)
+		},
+		"scan": func(w *world, tx *txn.Tx) {
+			_, err := numbers(tx, inBranch())
+			w.must(err)
+		},
+	}
+	for _, again := range []string{"get", "scan"} {
+		for _, change := range []func(*txn.Options){readCommitted, func(*txn.Options) {}} {
+			w := newWorld(t, worldOptions{})
+			c, other := w.open(change), w.open()
+			c.fill(1, accountsName)
+			tx := c.begin()
+			see["get"](w, tx)
+			next := other.begin()
+			rmw(w, next, accountsName, 1)
+			w.must(next.Commit(ctx))
+			see[again](w, tx)
+			write := put(accountsName, 1, 5)
+			write.If = storage.Guard{Kind: storage.If, Conditions: []model.Condition{{Column: "balance", Op: model.Eq, Value: model.BigIntValue(101)}}}
+			want := model.ErrConflict
+			if again == "get" && tx.Isolation() == txn.Snapshot {
+				want = model.ErrConditionNotMet // it has seen one version only
+			}
+			if err := tx.Put(ctx, write); !errors.Is(err, want) {
+				t.Errorf("%s, %s: %v", again, tx.Isolation(), err)
+			}
+		}
+	}
+}

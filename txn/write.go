@@ -194,6 +194,10 @@ func (tx *Tx) judge(ctx context.Context, op string, e *entry, g storage.Guard) e
 	if err := tx.mustKnow(ctx, e); err != nil {
 		return err
 	}
+	if e.known && !sameVersion(e.table, e.base, e.later) {
+		// It was judged on what is no more, and could not be committed anyway.
+		return tx.conflict(op, "another transaction has changed "+e.String()+" since this one first read it", nil)
+	}
 	row := e.view()
 	switch {
 	case g.Kind == storage.NotExists:
