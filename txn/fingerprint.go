@@ -16,7 +16,19 @@ type fingerprint struct {
 
 var fingerprintSeed = maphash.MakeSeed()
 
-func (f *fingerprint) add(t *table, stored *model.Row) {
+func (f *fingerprint) add(h uint64) {
+	f.rows++
+	f.sum += h
+}
+
+// without takes a version out again.
+func (f *fingerprint) without(h uint64) {
+	f.rows--
+	f.sum -= h
+}
+
+// recordHash tells versions of records of one table apart.
+func recordHash(t *table, stored *model.Row) uint64 {
 	var h maphash.Hash
 	h.SetSeed(fingerprintSeed)
 	_, _ = h.WriteString(stored.Key().Encode())
@@ -24,6 +36,5 @@ func (f *fingerprint) add(t *table, stored *model.Row) {
 		_ = h.WriteByte(1)
 		_, _ = h.WriteString(writer.Str())
 	}
-	f.rows++
-	f.sum += h.Sum64()
+	return h.Sum64()
 }

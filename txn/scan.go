@@ -65,6 +65,18 @@ type scanned struct {
 	kept  bool
 	sum   fingerprint
 	whole bool // it was read to its end
+	// returned are the hashes of the first records that an index scan returned;
+	// see fingerprint.
+	returned []uint64
+}
+
+// add notes that a record was returned.
+func (rec *scanned) add(tx *Tx, stored *model.Row) {
+	h := recordHash(rec.table, stored)
+	rec.sum.add(h)
+	if tx.iso == Serializable && !tx.readOnly && rec.scan.Kind == storage.ScanIndex && len(rec.returned) < tx.m.keep {
+		rec.returned = append(rec.returned, h)
+	}
 }
 
 func (tx *Tx) scan(ctx context.Context, s Scan, yield func(*model.Row) bool) error {
@@ -101,7 +113,7 @@ func (tx *Tx) scan(ctx context.Context, s Scan, yield func(*model.Row) bool) err
 		}
 		for _, f := range page {
 			row := tx.rowOf(t, f.row)
-			rec.sum.add(t, f.row)
+			rec.add(tx, f.row)
 			if rec.kept {
 				rec.rows = append(rec.rows, row)
 			}

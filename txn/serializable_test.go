@@ -164,3 +164,38 @@ func TestRecordsThatALongScanPassedAreStillGuarded(t *testing.T) {
 		}
 	}
 }
+
+// TestARecordTakenOffAnIndexCommits: a queue is an index on a state, of which
+// workers take the first record by changing its state.
+func TestARecordTakenOffAnIndexCommits(t *testing.T) {
+	for _, page := range []int{1, 2, 1000} {
+		for _, limit := range []int{0, 1, 2} {
+			for _, harm := range []bool{false, true} {
+				w := newWorld(t, worldOptions{})
+				c, other := w.open(serializable, func(o *txn.Options) { o.PageSize = page }), w.open()
+				c.fill(4, accountsName)
+				tx := c.begin()
+				s := byOwner("ann")
+				s.Limit = limit
+				var taken []model.Key
+				for row, err := range tx.Scan(ctx, s) {
+					w.must(err)
+					if taken = append(taken, row.Key()); len(taken) == 2 {
+						break // also if there is no limit
+					}
+				}
+				w.must(tx.Put(ctx, txn.Write{Table: accountsName, Key: taken[0], Set: owner("bob")}))
+				if harm {
+					next := other.begin()
+					w.must(next.Put(ctx, txn.Write{Table: accountsName, Key: taken[len(taken)-1], Set: balance(1)}))
+					w.must(next.Commit(ctx))
+				}
+				err := tx.Commit(ctx)
+				if harm != errors.Is(err, model.ErrConflict) || !harm && err != nil {
+					t.Errorf("pages of %d, limit %d, changed meanwhile %v: %v", page, limit, harm, err)
+				}
+				w.must(c.Flush(ctx))
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/internal/failpoint"
 	"github.com/stillpoint-db/stillpoint/internal/mutant"
+	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 // mustValidate tells whether what was read has to be read again: under
@@ -98,33 +99,65 @@ func (tx *Tx) validateKeys(ctx context.Context, keys []fetched) error {
 // the same records by the same writers, and, if the scan was read to its end,
 // no others. The transaction's own writes count as not made.
 func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
-	scan := rec.scan
-	limited := scan.Limit > 0 && rec.sum.rows >= scan.Limit
+	scan, want := rec.scan, rec.sum
+	var hidden map[uint64]bool
+	partial := !rec.whole || scan.Limit > 0 && rec.sum.rows >= scan.Limit
+	if partial {
+		hidden = tx.hiddenByOwn(rec, &want)
+	}
 	scan.Limit = 0
 	c := &cursor{tx: tx, table: rec.table, scan: scan, again: true, resolve: tx.resolveStrictly}
 	var sum fingerprint
-	for !c.over {
+	for !c.over && !(partial && sum.rows == want.rows) {
 		page, err := c.next(ctx)
 		if err != nil {
 			return err
 		}
 		for _, f := range page {
-			if sum.rows == rec.sum.rows {
-				if rec.whole && !limited {
+			h := recordHash(rec.table, f.row)
+			if hidden[h] {
+				continue
+			}
+			if sum.rows == want.rows {
+				if !partial {
 					return tx.scanChanged(rec)
 				}
 				break
 			}
-			sum.add(rec.table, f.row)
-		}
-		if sum.rows == rec.sum.rows && (limited || !rec.whole) {
-			break
+			sum.add(h)
 		}
 	}
-	if sum != rec.sum {
+	if sum != want {
 		return tx.scanChanged(rec)
 	}
 	return nil
+}
+
+// hiddenByOwn finds the records that an index scan returned and whose indexed
+// column the transaction has changed since. The index finds them no more, or in
+// another place, so a scan that was not read to its end cannot be compared with
+// them in it. They are taken out of want: their writes guard the version that was
+// returned, and which others an index returns first is nobody's promise.
+func (tx *Tx) hiddenByOwn(rec *scanned, want *fingerprint) map[uint64]bool {
+	var own, hidden map[uint64]bool
+	for _, e := range tx.entries.list {
+		if rec.scan.Kind != storage.ScanIndex || e.table != rec.table || e.kind != writePut || e.base == nil {
+			continue
+		}
+		if v := e.given(rec.scan.IndexColumn); v.IsSet() && v != rec.scan.IndexValue {
+			if own == nil {
+				own, hidden = make(map[uint64]bool), make(map[uint64]bool)
+			}
+			own[recordHash(e.table, e.base)] = true
+		}
+	}
+	for _, h := range rec.returned {
+		if own[h] {
+			want.without(h)
+			hidden[h] = true
+		}
+	}
+	return hidden
 }
 
 func (tx *Tx) scanChanged(rec *scanned) error {
