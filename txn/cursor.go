@@ -26,7 +26,8 @@ type cursor struct {
 	resolve func(context.Context, []fetched) error
 	// again is set when the scan is made a second time, to validate the first.
 	again bool
-	first map[string]bool // keys of the first page of an index scan
+	first map[string]bool // keys of the first page of an index scan, or of an ordered one
+	last  *model.Row      // the last one stored so far
 }
 
 // next returns the records of the next page that belong to the scan; there may
@@ -51,10 +52,18 @@ func (c *cursor) next(ctx context.Context) ([]fetched, error) {
 	}
 	c.token, c.over = page.Next, page.Next == ""
 	c.pages++
-	if c.scan.Kind == storage.ScanIndex {
-		if c.pages == 1 {
-			c.note(fs)
+	if n := len(page.Rows); n > 0 {
+		c.last = page.Rows[n-1]
+	}
+	if c.pages == 1 && !c.again && (c.scan.Kind == storage.ScanIndex || len(c.scan.OrderBy) > 0) {
+		c.note(fs)
+		if !c.over {
+			if err := c.escaped(ctx, c.last); err != nil {
+				return nil, err
+			}
 		}
+	}
+	if c.scan.Kind == storage.ScanIndex {
 		if c.over && !mutant.On("txn.before-index-first") {
 			more, err := c.missed(ctx)
 			if err != nil {
@@ -86,17 +95,8 @@ func (t *table) widen(p model.Predicate) model.Predicate {
 	}
 	out := slices.Clone(p)
 	for _, and := range p {
-		changed := false
-		rewritten := make([]model.Condition, len(and))
-		for i, cond := range and {
-			rewritten[i] = cond
-			if at := t.User.Position(cond.Column); t.Twin[at] >= 0 {
-				rewritten[i].Column = t.Physical.Columns()[t.Twin[at]].Name
-				changed = true
-			}
-		}
-		if changed {
-			out = append(out, rewritten)
+		if before := t.beforeConditions(and); !slices.Equal(before, and) {
+			out = append(out, before)
 		}
 	}
 	return out
@@ -106,25 +106,21 @@ func (t *table) widen(p model.Predicate) model.Predicate {
 func (c *cursor) understand(ctx context.Context, rows []*model.Row) ([]fetched, error) {
 	fs := make([]fetched, len(rows))
 	for i, r := range rows {
-		fs[i] = fetched{table: c.table, key: r.Key(), row: r}
+		fs[i] = fetched{table: c.table, key: r.Key(), row: r, placed: r}
 	}
-	resolve := c.resolve
-	if resolve == nil {
-		resolve = c.tx.resolve
-	}
-	if err := resolve(ctx, fs); err != nil {
+	if err := c.means(ctx, fs); err != nil {
 		return nil, err
 	}
 	kept := fs[:0]
 	for i := range fs {
 		f := &fs[i]
-		if err := c.ordered(f); err != nil {
-			return nil, err
-		}
 		if f.row == nil || !c.belongs(f.row) {
 			continue
 		}
 		if !c.again {
+			if err := c.inPlace(f); err != nil {
+				return nil, err
+			}
 			if err := c.tx.notOwn(c.table, f.key); err != nil {
 				return nil, err
 			}
@@ -137,26 +133,20 @@ func (c *cursor) understand(ctx context.Context, rows []*model.Row) ([]fetched, 
 	return kept, nil
 }
 
+// means resolves stored rows.
+func (c *cursor) means(ctx context.Context, fs []fetched) error {
+	if c.resolve != nil {
+		return c.resolve(ctx, fs)
+	}
+	return c.tx.resolve(ctx, fs)
+}
+
 // belongs tells whether a committed row is in the scan.
 func (c *cursor) belongs(stored *model.Row) bool {
 	if c.scan.Kind == storage.ScanIndex && stored.Get(c.scan.IndexColumn) != c.scan.IndexValue {
 		return false
 	}
 	return c.scan.Where.Holds(stored)
-}
-
-// ordered refuses a row that the storage has put where the version in use does
-// not belong.
-func (c *cursor) ordered(f *fetched) error {
-	if !f.before || f.row == nil || f.doubt == nil {
-		return nil
-	}
-	for _, o := range c.scan.OrderBy {
-		if f.row.Get(o.Column) != f.doubt.Get(o.Column) {
-			return c.tx.conflict("scan", "column "+o.Column+" of "+f.String()+" is being written, and the scan is ordered by it", nil)
-		}
-	}
-	return nil
 }
 
 // enter adds a row to what the transaction has read.
@@ -188,7 +178,7 @@ func (c *cursor) enter(f *fetched) error {
 	return nil
 }
 
-// note remembers the keys of an index scan's first page.
+// note remembers the keys of the first page.
 func (c *cursor) note(fs []fetched) {
 	c.first = make(map[string]bool, len(fs))
 	for _, f := range fs {

@@ -18,6 +18,7 @@ type fetched struct {
 	entry *entry
 
 	row    *model.Row // as stored; after resolve: as committed, nil if absent
+	placed *model.Row // of a scan: the row that the storage has put in its place
 	clean  bool       // as stored it was committed, its before columns NULL
 	before bool       // the version before a write that is undecided or aborted was taken
 	doubt  *model.Row // the stored row, if it was in doubt

@@ -32,6 +32,7 @@ var traps = []trap{
 	{"T11 the before-index is read after the index", []mutant.Name{"txn.before-index-first"}, trapIndexOrder},
 	{"T11 an index read finds what a write under way hides", []mutant.Name{"txn.no-before-index", "txn.before-index-first"}, trapIndexHidden},
 	{"T11 so does a condition", []mutant.Name{"txn.after-image-only"}, trapConditionHidden},
+	{"an order finds the record that a write under way moves", []mutant.Name{"txn.trust-order"}, trapOrderMoved},
 	{"T12 committed records keep no before-image", []mutant.Name{"txn.keep-before-image"}, trapNulls},
 	{"T13 a writer has its lease", []mutant.Name{"txn.no-lease"}, trapLease},
 	{"T15 G1 a record written by others into a scanned range", []mutant.Name{"txn.skip-own-rows"}, trapG1},

@@ -130,6 +130,9 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	if sum != want {
 		return tx.scanChanged(rec)
 	}
+	if !c.over {
+		return c.escaped(ctx, c.last)
+	}
 	return nil
 }
 

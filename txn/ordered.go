@@ -1,0 +1,130 @@
+package txn
+
+import (
+	"context"
+	"slices"
+
+	"github.com/stillpoint-db/stillpoint/internal/mutant"
+	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/txn/record"
+)
+
+// A scan in the order of columns is put in order by the database, which goes by
+// what is stored. A write under way that changes such a column moves its record
+// before it is decided. Where the record is met out of its place the scan is
+// refused (inPlace); where it has been moved behind the rows that were read it is
+// not met, and has to be looked for.
+
+// inPlace refuses a row that the storage has put where the version in use does
+// not belong.
+func (c *cursor) inPlace(f *fetched) error {
+	if column := c.moved(f.placed, f.row); column != "" {
+		return c.moving(column, f)
+	}
+	return nil
+}
+
+// moved returns a column of the order in which two versions of a record differ, or
+// "".
+func (c *cursor) moved(a, b *model.Row) string {
+	for _, o := range c.scan.OrderBy {
+		if a.Get(o.Column) != b.Get(o.Column) {
+			return o.Column
+		}
+	}
+	return ""
+}
+
+func (c *cursor) moving(column string, f *fetched) error {
+	return c.tx.conflict("scan", "column "+column+" of "+f.String()+" is being written, and the scan is ordered by it", nil)
+}
+
+// escaped refuses the scan if a record that belongs among the rows read so far, of
+// which last is the last one, is not there because a write under way has moved it.
+func (c *cursor) escaped(ctx context.Context, last *model.Row) error {
+	if len(c.scan.OrderBy) == 0 || last == nil || mutant.On("txn.trust-order") {
+		return nil
+	}
+	s := storage.Scan{Table: c.table.Physical, Kind: storage.ScanTable, Where: c.movedFromBefore(last), Limit: c.tx.m.opts.PageSize}
+	for {
+		page, err := c.tx.m.store.Scan(ctx, s)
+		if err != nil {
+			return err
+		}
+		var fs []fetched
+		for _, r := range page.Rows {
+			if c.couldEscape(r) {
+				fs = append(fs, fetched{table: c.table, key: r.Key(), row: r, placed: r})
+			}
+		}
+		if err := c.means(ctx, fs); err != nil {
+			return err
+		}
+		for i := range fs {
+			f := &fs[i]
+			if f.row == nil || !c.belongs(f.row) {
+				continue
+			}
+			if err := c.inPlace(f); err != nil {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		s.Token = page.Next
+	}
+}
+
+// couldEscape tells whether a stored row is a write under way of another
+// transaction that moves a record which the scan has not returned.
+func (c *cursor) couldEscape(r *model.Row) bool {
+	if c.table.IsCommitted(r) || c.table.WriterID(r) == c.tx.id || c.first[r.Key().Encode()] {
+		return false
+	}
+	before := c.table.Before(r)
+	return before != nil && c.moved(before, r) != ""
+}
+
+// movedFromBefore makes the predicate of writes under way to records that belong to
+// the scan and whose version before does not come behind the last row. It goes by
+// the first column of the order, so that the index of its before column serves; a
+// record that was NULL there is not looked for.
+func (c *cursor) movedFromBefore(last *model.Row) model.Predicate {
+	by := c.scan.OrderBy[0]
+	bound := model.Condition{Column: c.table.beforeColumn(by.Column), Op: model.Le, Value: last.Get(by.Column)}
+	switch {
+	case bound.Value.IsNull():
+		bound = model.Condition{Column: bound.Column, Op: model.IsNotNull}
+	case by.Order == model.Desc:
+		bound.Op = model.Ge
+	}
+	where := c.scan.Where
+	if len(where) == 0 {
+		where = model.Predicate{nil}
+	}
+	out := make(model.Predicate, len(where))
+	for i, and := range where {
+		out[i] = append(c.table.beforeConditions(and), isValue(record.TxState, model.IntValue(int32(record.Prepared))), bound)
+	}
+	return out
+}
+
+// beforeColumn names the stored column that holds a user's column as it was before
+// a write under way.
+func (t *table) beforeColumn(column string) string {
+	if twin := t.Twin[t.User.Position(column)]; twin >= 0 {
+		return t.Physical.Columns()[twin].Name
+	}
+	return column // of the key, which does not change
+}
+
+// beforeConditions asks of the version before what conditions ask of a record.
+func (t *table) beforeConditions(and []model.Condition) []model.Condition {
+	out := slices.Clone(and)
+	for i := range out {
+		out[i].Column = t.beforeColumn(out[i].Column)
+	}
+	return out
+}
