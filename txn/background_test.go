@@ -116,6 +116,33 @@ func TestAFailedSettlementIsMadeUpForByTheNextReader(t *testing.T) {
 	}
 }
 
+// TestNothingIsPreparedOnARecordThatIsNotSettled: the database would copy the state
+// of a write under way into the before-image.
+func TestNothingIsPreparedOnARecordThatIsNotSettled(t *testing.T) {
+	w := newWorld(t, worldOptions{two: true})
+	c := w.open()
+	c.fill(2, accountsName, vaultName)
+	c.onMutate(func(b storage.Batch, next func() error) error {
+		if settles(b) {
+			return storage.UnavailableError("b", errStop)
+		}
+		return next()
+	})
+	first := c.begin()
+	w.must(c.transfer(first, accountsName, vaultName))
+	w.must(c.Flush(ctx))
+	if err := c.transfer(c.begin(), accountsName, vaultName); !errors.Is(err, model.ErrConflict) {
+		t.Errorf("a transfer over an unsettled record: %v", err)
+	}
+	if r := w.stored(vaultName, 2); r["tx_id"] != `"`+first.ID()+`"` || r["tx_state"] != "1" {
+		t.Errorf("prepared over an unsettled record: %v", r)
+	}
+	c.onMutate(nil)
+	if got := c.balanceOf(vaultName, 2); got != 110 {
+		t.Errorf("balance %d", got)
+	}
+}
+
 func TestReadCommittedReadersSettleSilentWriters(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	c := w.open(readCommitted)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
+	"github.com/stillpoint-db/stillpoint/storage/memory"
 	"github.com/stillpoint-db/stillpoint/txn"
 )
 
@@ -30,6 +31,7 @@ func TestCallsOfATransaction(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		two     bool
+		memory  memory.Options
 		options []func(*txn.Options)
 		tx      []func(*txn.TxOptions)
 		run     func(*world, *txn.Tx)
@@ -79,6 +81,15 @@ func TestCallsOfATransaction(t *testing.T) {
 			run: func(w *world, tx *txn.Tx) { read(w, tx, accountsName, 2); rmw(w, tx, accountsName, 1) }, answer: calls{"get": 2, "mutate": 1}},
 		{name: "the same, no one-phase commit", options: []func(*txn.Options){serializable, noOnePhase},
 			run: func(w *world, tx *txn.Tx) { read(w, tx, accountsName, 2); rmw(w, tx, accountsName, 1) }, answer: calls{"get": 2, "mutate": 1}},
+		{name: "SERIALIZABLE, a read of a missing record and 1 RMW, one unit", options: []func(*txn.Options){serializable},
+			run: func(w *world, tx *txn.Tx) { read(w, tx, accountsName, 9); rmw(w, tx, accountsName, 1) }, answer: calls{"get": 3, "mutate": 2}},
+		{name: "SERIALIZABLE, a deletion of a missing record and 1 RMW, one unit", options: []func(*txn.Options){serializable},
+			run: func(w *world, tx *txn.Tx) {
+				w.must(tx.Delete(ctx, txn.Write{Table: accountsName, Key: at(9)}))
+				rmw(w, tx, accountsName, 1)
+			}, answer: calls{"get": 2, "mutate": 2}},
+		{name: "SERIALIZABLE, 1 get and 1 RMW, one unit whose checks do not last", options: []func(*txn.Options){serializable}, memory: memory.Options{NoLockedChecks: true},
+			run: func(w *world, tx *txn.Tx) { read(w, tx, accountsName, 2); rmw(w, tx, accountsName, 1) }, answer: calls{"get": 3, "mutate": 2}},
 		{name: "SERIALIZABLE, 2 RMW, two units", two: true, options: []func(*txn.Options){serializable},
 			run: func(w *world, tx *txn.Tx) { rmw(w, tx, accountsName, 1); rmw(w, tx, vaultName, 1) }, answer: calls{"get": 2, "mutate": 2}, after: calls{"mutate": 1}},
 		{name: "SERIALIZABLE, a read in one unit and RMW in two", two: true, options: []func(*txn.Options){serializable},
@@ -100,7 +111,7 @@ func TestCallsOfATransaction(t *testing.T) {
 		}, answer: calls{"scan": 1, "mutate": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, worldOptions{two: c.two})
+			w := newWorld(t, worldOptions{two: c.two, memory: c.memory})
 			client := w.open(c.options...)
 			client.fill(4, accountsName, vaultName)
 			_, err := client.Table(ctx, accountsName)

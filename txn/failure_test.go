@@ -1,8 +1,10 @@
 package txn_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,6 +129,78 @@ func TestACallerInAHurryGetsTheTruth(t *testing.T) {
 				t.Errorf("%s, write %d: %d and %d after %d, and Commit said %v", setup, n, a, b, before, err)
 			}
 			w.must(c.Flush(ctx))
+		}
+	}
+}
+
+// TestACallerInAHurryLeavesNothingBehind: the caller has gone when a preparation
+// fails; what the others have prepared is taken back all the same.
+func TestACallerInAHurryLeavesNothingBehind(t *testing.T) {
+	for _, change := range []func(*txn.Options){synchronous, func(*txn.Options) {}} {
+		w := newWorld(t, worldOptions{two: true})
+		c := w.open(change)
+		c.fill(1, accountsName, vaultName)
+		hurried, cancel := context.WithCancel(ctx)
+		c.onMutate(func(b storage.Batch, next func() error) error {
+			if decides(b) && touches(b, accountsName) {
+				cancel()
+				return storage.UnavailableError("a", context.Canceled)
+			}
+			return next()
+		})
+		tx := c.begin()
+		w.must(tx.Put(hurried, put(accountsName, 1, 1)))
+		w.must(tx.Put(hurried, put(vaultName, 1, 1)))
+		w.want(tx.Commit(hurried), model.ErrUnavailable)
+		w.must(c.Flush(ctx))
+		if r := w.stored(vaultName, 1); r["tx_state"] != "3" || r["balance"] != "100" || w.state(tx.ID()) != "4" {
+			t.Errorf("state %q, left behind: %v", w.state(tx.ID()), r)
+		}
+	}
+}
+
+// TestEveryCallTouchesRecordsInOneOrder: by table and key, the Coordinator's row at
+// its place, so that neither two transactions nor a transaction and a fence, which
+// locks tables in that order, wait for each other.
+func TestEveryCallTouchesRecordsInOneOrder(t *testing.T) {
+	after := model.TableName{Namespace: "zoo", Name: "accounts"} // behind the Coordinator's table
+	for name, s := range setups {
+		for _, conflict := range []bool{false, true} {
+			w := newWorld(t, worldOptions{two: s.two, tables: []*model.Table{physical(accountsName), physical(vaultName), physical(after)}})
+			c, other := w.open(s.change...), w.open()
+			tables := []model.TableName{after, vaultName, accountsName}
+			c.fill(4, tables...)
+			tx := c.begin()
+			for _, table := range tables {
+				_, err := tx.Get(ctx, table, at(2))
+				w.must(err)
+				for _, no := range []int{4, 1, 3} {
+					rmw(w, tx, table, no)
+				}
+				w.must(tx.Insert(ctx, put(table, 0, 1)))
+			}
+			if conflict {
+				next := other.begin()
+				rmw(w, next, after, 3)
+				w.must(next.Commit(ctx))
+			}
+			if err := tx.Commit(ctx); conflict != errors.Is(err, model.ErrConflict) || !conflict && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			w.must(c.Flush(ctx))
+			c.mu.Lock()
+			for _, b := range c.log {
+				if !slices.IsSortedFunc(b.Mutations, func(a, b storage.Mutation) int {
+					return cmp.Or(a.Table.Name().Compare(b.Table.Name()), a.Key.Compare(b.Key))
+				}) {
+					var touched []string
+					for _, m := range b.Mutations {
+						touched = append(touched, m.Table.Name().String()+" "+m.Key.String())
+					}
+					t.Errorf("%s, conflict %v: %q", name, conflict, touched)
+				}
+			}
+			c.mu.Unlock()
 		}
 	}
 }

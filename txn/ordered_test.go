@@ -95,6 +95,31 @@ func TestWritesThatMoveNothingDoNotDisturbAnOrderedScan(t *testing.T) {
 	}
 }
 
+// TestALongIndexScanReturnsNoRecordTwice: a record that it has returned is taken off
+// the index by a write under way, and would be found again by its before-image.
+func TestALongIndexScanReturnsNoRecordTwice(t *testing.T) {
+	for _, who := range []func(*txn.TxOptions){readOnly, func(*txn.TxOptions) {}} {
+		w := newWorld(t, worldOptions{})
+		c := w.open(func(o *txn.Options) { o.PageSize = 1 })
+		c.fill(3, accountsName)
+		seen := map[int64]int{}
+		var failed error
+		for row, err := range c.begin(who).Scan(ctx, byOwner("ann")) {
+			if failed = err; err != nil {
+				break
+			}
+			if seen[row.Get("no").Int64()]++; len(seen) == 2 {
+				leavePrepared(c, func(tx *txn.Tx) error {
+					return tx.Put(ctx, txn.Write{Table: accountsName, Key: at(1), Set: owner("bob")})
+				})
+			}
+		}
+		if failed != nil && !errors.Is(failed, model.ErrConflict) || failed == nil && (seen[1] != 1 || len(seen) != 3) {
+			t.Errorf("returned %v, %v", seen, failed)
+		}
+	}
+}
+
 // TestARecordThatChangesUnderAnOrderedScanIsNotReturnedOutOfPlace lets a silent
 // writer's record be settled and changed by others before it is looked at again.
 func TestARecordThatChangesUnderAnOrderedScanIsNotReturnedOutOfPlace(t *testing.T) {

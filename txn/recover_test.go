@@ -85,6 +85,26 @@ func TestRecoverAllSettlesEveryRecordInDoubt(t *testing.T) {
 	}
 }
 
+// TestRecoverAllDoesNotAbortWhatIsFinished: a writer finishes, and its row is
+// removed, after the page with its record has been read.
+func TestRecoverAllDoesNotAbortWhatIsFinished(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c := w.open()
+	c.fill(1, accountsName)
+	id := leavePrepared(c, putOne(90))
+	w.advance(time.Minute)
+	c.onGet(func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error) {
+		if gets[0].Table.Name() == stateName {
+			w.raw(1, map[string]model.Value{record.TxState: model.IntValue(3), record.CommittedAt: model.BigIntValue(1)})
+		}
+		return next()
+	})
+	got, err := c.RecoverAll(ctx, txn.RecoverOptions{})
+	if w.must(err); got.Aborted != 0 || got.RolledBack != 0 || w.state(id) != "" {
+		t.Errorf("%+v, state %q", got, w.state(id))
+	}
+}
+
 func TestRecoverAllLeavesTheCoordinatorAndPlainTablesAlone(t *testing.T) {
 	plain, err := model.NewTable(model.TableSpec{Name: model.TableName{Namespace: "bank", Name: "plain"},
 		Columns: []model.Column{{Name: "id", Type: model.Int}}, PartitionKey: []string{"id"}})
@@ -154,6 +174,34 @@ func TestADeadWritersRecordsAreSettledByTheirNextReader(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAReadOnlySnapshotIsNotStale: between its two looks at a record that is being
+// written, that write and the next one are committed, and the next one is not
+// settled. The version before it is not the last committed one.
+func TestAReadOnlySnapshotIsNotStale(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c := w.open()
+	c.fill(1, accountsName)
+	first := leavePrepared(c, putOne(1))
+	looks := 0
+	c.onGet(func(gets []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error) {
+		if gets[0].Table.Name() == accountsName {
+			if looks++; looks == 2 {
+				w.decide(first, record.Committed, 5)
+				w.raw(1, map[string]model.Value{record.TxState: model.IntValue(3), record.CommittedAt: model.BigIntValue(5)})
+				w.decide(leavePrepared(c, putOne(2)), record.Committed, 6)
+			}
+		}
+		return next()
+	})
+	row, err := c.begin(readOnly).Get(ctx, accountsName, at(1))
+	w.must(err)
+	if got := row.Get("balance").Int64(); got != 2 || looks != 2 {
+		t.Errorf("read %d at look %d; 2 is committed", got, looks)
+	}
+	c.onGet(nil)
+	w.must(c.Flush(ctx))
 }
 
 func TestAReadOnlySnapshotReadsBesideAWriter(t *testing.T) {

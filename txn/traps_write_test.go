@@ -210,6 +210,14 @@ func trapNulls(t testing.TB) {
 			t.Errorf("%s is left in a committed record", column)
 		}
 	}
+	// Nor does what an old version left outlive the next write, in one step too.
+	w.raw(1, map[string]model.Value{"before_note": model.TextValue("stale"), "before_tx_id": model.TextValue("stale")})
+	tx := c.begin()
+	rmw(w, tx, accountsName, 1)
+	w.must(tx.Commit(ctx))
+	if r := w.stored(accountsName, 1); r["before_note"]+r["before_tx_id"] != "" || r["tx_state"] != "3" {
+		t.Errorf("after a one-phase commit: %v", r)
+	}
 }
 
 func trapCommitOrder(t testing.TB) {
