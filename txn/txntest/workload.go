@@ -225,22 +225,44 @@ func (t *transaction) readForWrite(ctx context.Context, r row) error {
 	return nil
 }
 
-// write appends to a row, inserts it or deletes it, having read it.
+// insert inserts a row without having looked whether it is there.
+func (t *transaction) insert(ctx context.Context, r row) error {
+	t.wrote = true
+	s := &seen{absent: true, inserted: true, write: true, list: []string{t.token()}}
+	t.rows[r] = s
+	t.rec.Write(r.String(), s.list)
+	if err := t.tx.Insert(ctx, txn.Write{Table: r.table, Key: r.key(), Set: set(s.list, true)}); err != nil {
+		return fmt.Errorf("insert %s: %w", r, err)
+	}
+	return nil
+}
+
+// token makes a token that no other transaction makes.
+func (t *transaction) token() string {
+	t.tokens++
+	return fmt.Sprintf("%s.%d", t.rec.Name, t.tokens-1)
+}
+
+// set gives a row a list, and its tag.
+func set(list []string, tag bool) []txn.Set {
+	out := []txn.Set{{Column: listColumn, Value: model.TextValue(history.Join(list))}}
+	if tag {
+		out = append(out, txn.Set{Column: tagColumn, Value: model.TextValue(list[0])})
+	}
+	return out
+}
+
+// write appends to a row, inserts it or deletes it, as a rule having read it.
 func (t *transaction) write(ctx context.Context, r row) error {
+	if t.rows[r] == nil && t.rng.IntN(6) == 0 {
+		return t.insert(ctx, r)
+	}
 	if err := t.readForWrite(ctx, r); err != nil {
 		return err
 	}
 	s := t.rows[r]
 	t.wrote = true
-	token := fmt.Sprintf("%s.%d", t.rec.Name, t.tokens)
-	t.tokens++
-	set := func(list []string, tag bool) []txn.Set {
-		out := []txn.Set{{Column: listColumn, Value: model.TextValue(history.Join(list))}}
-		if tag {
-			out = append(out, txn.Set{Column: tagColumn, Value: model.TextValue(list[0])})
-		}
-		return out
-	}
+	token := t.token()
 	w := txn.Write{Table: r.table, Key: r.key()}
 	var err error
 	switch n := t.rng.IntN(4); {
