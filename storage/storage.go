@@ -85,7 +85,8 @@ type Capabilities struct {
 	// batch are serializable against other such batches.
 	LockedChecks bool
 	// AtomicScan: one page of a scan is read in one database snapshot, so a
-	// predicate over a column and its before-image in one scan misses no row.
+	// predicate over a column and its before-image in one scan misses no row;
+	// and Scan.OrIndex is honoured.
 	AtomicScan bool
 	// Snapshots, Fences, Loads: the storage implements Snapshotter, Fencer,
 	// Loader.
@@ -126,6 +127,9 @@ type Scan struct {
 	// ScanIndex: the column and its value.
 	IndexColumn string
 	IndexValue  model.Value
+	// OrIndex, if not empty, names a second indexed column of the same type: a
+	// row belongs if either has the value. Only where Capabilities.AtomicScan.
+	OrIndex string
 
 	// ScanTable: the order wanted, over any columns. NULLs come where the
 	// database puts them.

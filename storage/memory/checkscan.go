@@ -17,19 +17,20 @@ func checkScan(scan storage.Scan) error {
 	if err := scan.Where.Check(t); err != nil {
 		return err
 	}
+	if scan.OrIndex != "" && scan.Kind != storage.ScanIndex {
+		return model.Errorf(model.ErrBadArgument, "a second index for a scan of %s that is not of an index", t.Name())
+	}
 	switch scan.Kind {
 	case storage.ScanPartition:
 		return checkPartitionScan(scan)
 	case storage.ScanIndex:
-		i, err := t.Column(scan.IndexColumn)
-		if err != nil {
+		if err := checkIndexed(scan, scan.IndexColumn); err != nil {
 			return err
 		}
-		if !t.Indexed(i) {
-			return model.Errorf(model.ErrBadArgument, "column %s of %s has no index", scan.IndexColumn, t.Name())
-		}
-		if scan.IndexValue.Type() != t.Columns()[i].Type || scan.IndexValue.IsNull() {
-			return model.Errorf(model.ErrBadArgument, "an index scan of %s by the value %s", t.Name(), scan.IndexValue)
+		if scan.OrIndex != "" {
+			if err := checkIndexed(scan, scan.OrIndex); err != nil {
+				return err
+			}
 		}
 	case storage.ScanTable:
 		for _, o := range scan.OrderBy {
@@ -41,6 +42,21 @@ func checkScan(scan storage.Scan) error {
 	}
 	if len(scan.OrderBy) > 0 {
 		return model.Errorf(model.ErrBadArgument, "an order for a scan of %s that is not of the whole table", t.Name())
+	}
+	return nil
+}
+
+func checkIndexed(scan storage.Scan, column string) error {
+	t := scan.Table
+	i, err := t.Column(column)
+	if err != nil {
+		return err
+	}
+	if !t.Indexed(i) {
+		return model.Errorf(model.ErrBadArgument, "column %s of %s has no index", column, t.Name())
+	}
+	if scan.IndexValue.Type() != t.Columns()[i].Type || scan.IndexValue.IsNull() {
+		return model.Errorf(model.ErrBadArgument, "an index scan of %s by the value %s", t.Name(), scan.IndexValue)
 	}
 	return nil
 }

@@ -112,7 +112,11 @@ func inRange(scan storage.Scan, r *model.Row) bool {
 // inScan tells whether the values of a row in range belong to the scan.
 func inScan(scan storage.Scan, r *model.Row) bool {
 	if scan.Kind == storage.ScanIndex {
-		if v := r.Get(scan.IndexColumn); v.IsNull() || v.Compare(scan.IndexValue) != 0 {
+		has := func(column string) bool {
+			v := r.Get(column)
+			return !v.IsNull() && v.Compare(scan.IndexValue) == 0
+		}
+		if !has(scan.IndexColumn) && (scan.OrIndex == "" || !has(scan.OrIndex)) {
 			return false
 		}
 	}

@@ -45,7 +45,7 @@ func Run(t *testing.T, open func(t testing.TB) storage.Storage, opts Options) {
 		run  func(*testing.T)
 	}{
 		{"Schema", x.testSchema}, {"Types", x.testTypes}, {"Mutate", x.testMutate}, {"Batch", x.testBatch}, {"Refusal", x.testRefusal},
-		{"ScanPartition", x.testScanPartition}, {"ScanIndex", x.testScanIndex}, {"ScanTable", x.testScanTable}, {"Paging", x.testPaging},
+		{"ScanPartition", x.testScanPartition}, {"ScanIndex", x.testScanIndex}, {"ScanOfTwoIndexes", x.testScanOfTwoIndexes}, {"ScanTable", x.testScanTable}, {"Paging", x.testPaging},
 		{"Concurrency", x.testConcurrency}, {"Life", x.testLife}, {"LostAnswers", x.testLostAnswers},
 		{"Fence", x.testFence}, {"Snapshot", x.testSnapshot}, {"Load", x.testLoad}, {"Inspect", x.testInspect}, {"Big", x.testBig},
 	} {

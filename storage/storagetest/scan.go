@@ -202,6 +202,54 @@ func (x *suite) testScanIndex(t *testing.T) {
 	check("i", model.IntValue(2), model.Predicate{{{Column: "c2", Op: model.Gt, Value: model.BigIntValue(0)}}, {{Column: "p", Op: model.Eq, Value: model.TextValue("b")}}})
 }
 
+// testScanOfTwoIndexes demands each row that either index has, once, whatever the
+// size of the pages.
+func (x *suite) testScanOfTwoIndexes(t *testing.T) {
+	table := x.table(t, model.TableSpec{
+		Columns:      []model.Column{{Name: "p", Type: model.Text}, {Name: "c", Type: model.Int}, {Name: "a", Type: model.Text}, {Name: "b", Type: model.Text}, {Name: "n", Type: model.Int}},
+		PartitionKey: []string{"p"}, ClusteringKey: []model.ClusteringColumn{{Name: "c", Order: model.Desc}}, Indexes: []string{"a", "b"},
+	})
+	if !x.s.Capabilities(table.Name()).AtomicScan {
+		return
+	}
+	texts := []model.Value{model.TextValue("x"), model.TextValue("y"), model.Null(model.Text)}
+	var rows []*model.Row
+	for n := range int32(36) {
+		a, b := texts[n%3], texts[n/3%3]
+		values := []model.Value{model.TextValue(string(rune('p' + n%2))), model.IntValue(n), a, b, model.IntValue(n % 4)}
+		write(t, x.s, upsert(table, model.KeyOf(table, values), set("a", a), set("b", b), set("n", values[4])))
+		rows = append(rows, &model.Row{Table: table, Values: values})
+	}
+	for _, where := range []model.Predicate{nil, {{{Column: "n", Op: model.Gt, Value: model.IntValue(1)}}, {{Column: "a", Op: model.IsNull}}}} {
+		for _, v := range []model.Value{texts[0], texts[1], model.TextValue("z")} {
+			var want []string
+			for _, r := range rows {
+				if (r.Get("a") == v || r.Get("b") == v) && where.Holds(r) {
+					want = append(want, r.Key().String())
+				}
+			}
+			slices.Sort(want)
+			for _, page := range []int{0, 1, 5} {
+				got := keysOf(scanAll(t, x.s, storage.Scan{Table: table, Kind: storage.ScanIndex, IndexColumn: "a", OrIndex: "b", IndexValue: v, Where: where}, page))
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Errorf("a or b = %s, where %s, page %d:\n got %v\nwant %v", v, where, page, got, want)
+				}
+			}
+		}
+	}
+	for what, scan := range map[string]storage.Scan{
+		"a second column without index":        {Kind: storage.ScanIndex, IndexColumn: "a", OrIndex: "p", IndexValue: texts[0]},
+		"a second column that is not there":    {Kind: storage.ScanIndex, IndexColumn: "a", OrIndex: "nope", IndexValue: texts[0]},
+		"a second index, and none of an index": {Kind: storage.ScanTable, OrIndex: "b"},
+	} {
+		scan.Table = table
+		if _, err := x.s.Scan(t.Context(), scan); storage.OutcomeOf(err) != storage.Refused {
+			t.Errorf("scan with %s: %v", what, err)
+		}
+	}
+}
+
 func (x *suite) testScanTable(t *testing.T) {
 	table := x.table(t, gridSpec(model.Desc, model.Asc))
 	rows := x.fillGrid(t, table)

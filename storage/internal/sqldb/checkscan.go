@@ -25,6 +25,9 @@ func (d *Dialect) CheckScan(s *storage.Scan) error {
 	if s.Kind != storage.ScanTable && len(s.OrderBy) > 0 {
 		return bad("an order is for scans of the whole table")
 	}
+	if s.Kind != storage.ScanIndex && s.OrIndex != "" {
+		return bad("a second index is for scans of an index")
+	}
 	var err error
 	switch s.Kind {
 	case storage.ScanPartition:
@@ -94,16 +97,23 @@ func (d *Dialect) checkPartitionScan(s *storage.Scan, bad func(string, ...any) e
 }
 
 func (d *Dialect) checkIndexScan(s *storage.Scan, bad func(string, ...any) error) error {
-	pos, err := s.Table.Column(s.IndexColumn)
+	if err := d.checkIndexed(s, s.IndexColumn, bad); err != nil || s.OrIndex == "" {
+		return err
+	}
+	return d.checkIndexed(s, s.OrIndex, bad)
+}
+
+func (d *Dialect) checkIndexed(s *storage.Scan, column string, bad func(string, ...any) error) error {
+	pos, err := s.Table.Column(column)
 	if err != nil {
 		return err
 	}
 	v := s.IndexValue
 	switch {
 	case !s.Table.Indexed(pos):
-		return bad("column %s has no index", s.IndexColumn)
+		return bad("column %s has no index", column)
 	case v.Type() != s.Table.Columns()[pos].Type:
-		return bad("index column %s is %s, not %s", s.IndexColumn, s.Table.Columns()[pos].Type, v.Type())
+		return bad("index column %s is %s, not %s", column, s.Table.Columns()[pos].Type, v.Type())
 	case v.IsNull():
 		return bad("an index cannot be asked for NULL")
 	}

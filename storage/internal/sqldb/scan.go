@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"strconv"
 	"sync"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -58,22 +59,13 @@ func (b *Builder) Scan(s *storage.Scan) (*Scan, error) {
 	defer buffers.Put(buf)
 	w := scanWriter{writer: b.writer((*buf)[:0]), sc: sc}
 	w.str("SELECT ").str(tt.columns).str(" FROM ").str(tt.name)
-	switch s.Kind {
-	case storage.ScanPartition:
-		for i, v := range s.Partition {
-			w.and().compare(i, "=", v)
-		}
-		w.bounds(s)
-	case storage.ScanIndex:
-		w.and().compare(t.Position(s.IndexColumn), "=", s.IndexValue)
+	if s.OrIndex == "" {
+		w.rows(s, s.IndexColumn, after)
+	} else {
+		w.either(s, tt.name, after)
+		w.orderBy()
+		w.limit()
 	}
-	w.where(s.Where)
-	if after != nil {
-		w.and().after(after)
-	}
-	w.orderBy()
-	w.str(" LIMIT ").arg()
-	sc.Args = append(sc.Args, model.BigIntValue(int64(sc.Limit)))
 	*buf = w.b
 	sc.SQL = tt.intern(w.b)
 	return sc, nil
@@ -115,6 +107,62 @@ type scanWriter struct {
 	*writer
 	sc    *Scan
 	conds int
+}
+
+// rows writes which rows a page has, in their order. column is that of an index.
+func (w *scanWriter) rows(s *storage.Scan, column string, after []model.Value) {
+	w.conds = 0
+	switch s.Kind {
+	case storage.ScanPartition:
+		for i, v := range s.Partition {
+			w.and().compare(i, "=", v)
+		}
+		w.bounds(s)
+	case storage.ScanIndex:
+		w.and().compare(s.Table.Position(column), "=", s.IndexValue)
+	}
+	w.where(s.Where)
+	if after != nil {
+		w.and().after(after)
+	}
+	w.orderBy()
+	w.limit()
+}
+
+// either joins the rows of two indexes by their keys. Each index is read for
+// itself, since not every engine uses two where a condition has OR; in one
+// statement, since what moves from one to the other in between would be missed.
+func (w *scanWriter) either(s *storage.Scan, table string, after []model.Value) {
+	w.str(" JOIN (")
+	for i, column := range [2]string{s.IndexColumn, s.OrIndex} {
+		if i > 0 {
+			w.str(" UNION ")
+		}
+		w.str("SELECT ")
+		w.keyColumns()
+		w.str(" FROM (SELECT ")
+		w.keyColumns()
+		w.str(" FROM ").str(table)
+		w.rows(s, column, after)
+		w.str(") q").str(strconv.Itoa(i))
+	}
+	w.str(") u USING (")
+	w.keyColumns()
+	w.str(")")
+}
+
+func (w *scanWriter) keyColumns() {
+	for i := range w.sc.table.KeyLen() {
+		if i > 0 {
+			w.str(",")
+		}
+		w.column(i)
+	}
+}
+
+func (w *scanWriter) limit() {
+	w.str(" LIMIT ").arg()
+	w.sc.Args = append(w.sc.Args, model.BigIntValue(int64(w.sc.Limit)))
 }
 
 // and begins the next condition of the WHERE clause.

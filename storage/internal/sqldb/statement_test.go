@@ -11,7 +11,7 @@ func small(t testing.TB) *model.Table {
 	t.Helper()
 	table, err := model.NewTable(model.TableSpec{Name: model.TableName{Namespace: "n", Name: "t"},
 		Columns:      []model.Column{{Name: "p", Type: model.Text}, {Name: "c", Type: model.Int}, {Name: "v", Type: model.Int}, {Name: "w", Type: model.Int}, {Name: "before_v", Type: model.Int}},
-		PartitionKey: []string{"p"}, ClusteringKey: []model.ClusteringColumn{{Name: "c", Order: model.Desc}}, Indexes: []string{"v"}})
+		PartitionKey: []string{"p"}, ClusteringKey: []model.ClusteringColumn{{Name: "c", Order: model.Desc}}, Indexes: []string{"v", "before_v"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,11 @@ func TestScanTexts(t *testing.T) {
 		{storage.Scan{Kind: storage.ScanTable},
 			`SELECT "p","c","v","w","before_v" FROM "n"."t" WHERE ("p","c")>($1,$2) ORDER BY "p","c" LIMIT $3`,
 			"SELECT `p`,`c`,`v`,`w`,`before_v` FROM `n`.`t` WHERE `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?"},
+		{storage.Scan{Kind: storage.ScanIndex, IndexColumn: "v", OrIndex: "before_v", IndexValue: model.IntValue(1)},
+			`SELECT "p","c","v","w","before_v" FROM "n"."t" JOIN (SELECT "p","c" FROM (SELECT "p","c" FROM "n"."t" WHERE "v"=$1 AND ("p","c")>($2,$3) ORDER BY "p","c" LIMIT $4) q0` +
+				` UNION SELECT "p","c" FROM (SELECT "p","c" FROM "n"."t" WHERE "before_v"=$5 AND ("p","c")>($6,$7) ORDER BY "p","c" LIMIT $8) q1) u USING ("p","c") ORDER BY "p","c" LIMIT $9`,
+			"SELECT `p`,`c`,`v`,`w`,`before_v` FROM `n`.`t` JOIN (SELECT `p`,`c` FROM (SELECT `p`,`c` FROM `n`.`t` WHERE `v`=? AND `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?) q0" +
+				" UNION SELECT `p`,`c` FROM (SELECT `p`,`c` FROM `n`.`t` WHERE `before_v`=? AND `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?) q1) u USING (`p`,`c`) ORDER BY `p`,`c` DESC LIMIT ?"},
 	} {
 		c.s.Table = table
 		for d, want := range map[*Dialect]string{&PostgreSQL: c.pg, MySQL(128): c.my} {

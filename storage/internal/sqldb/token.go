@@ -21,6 +21,10 @@ func scanHash(s *storage.Scan, order []orderColumn) uint64 {
 	b = append(b, s.Table.Name().String()...)
 	b = append(b, 0)
 	b = append(b, s.IndexColumn...)
+	if s.OrIndex != "" {
+		b = append(b, 0xff)
+		b = append(b, s.OrIndex...)
+	}
 	for _, o := range order {
 		b = append(b, 0)
 		b = append(b, s.Table.Columns()[o.pos].Name...)
