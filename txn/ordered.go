@@ -87,6 +87,91 @@ func (c *cursor) couldEscape(r *model.Row) bool {
 	return before != nil && c.moved(before, r) != ""
 }
 
+// reach is what validation must know of a scan in an order that was not read to its
+// end.
+type reach struct {
+	last          model.Value // of the first column of the order, in the last record that was returned
+	before        fingerprint // of the records returned that differ from it there
+	nulls, values bool        // what that column was in those returned
+}
+
+// pass notes the next record that is returned, by its first column of the order;
+// sum is that of those before it.
+func (r *reach) pass(v model.Value, sum fingerprint) {
+	if sum.rows == 0 || v != r.last {
+		r.before = sum
+	}
+	r.last = v
+	r.nulls = r.nulls || v.IsNull()
+	r.values = r.values || !v.IsNull()
+}
+
+// validateBefore looks that no record comes before the last one that an ordered
+// scan returned but those that it returned. It asks for them by condition and not in
+// an order, so that a write under way hides none: the column or its before column
+// has the value, and one or the other is found at one moment. Records that are equal
+// to the last one in the first column are left to the order.
+func (tx *Tx) validateBefore(ctx context.Context, rec *scanned, hidden map[uint64]bool) error {
+	r, want := rec.reach, rec.reach.before
+	for _, h := range rec.returned[:min(r.before.rows, len(rec.returned))] {
+		if hidden[h] {
+			want.without(h)
+		}
+	}
+	scan := rec.scan
+	if scan.Where = r.ahead(scan); scan.Where == nil {
+		return nil
+	}
+	scan.OrderBy, scan.Limit = nil, 0
+	c := &cursor{tx: tx, table: rec.table, scan: scan, again: true, resolve: tx.resolveStrictly}
+	var sum fingerprint
+	for !c.over {
+		page, err := c.next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range page {
+			if h := recordHash(rec.table, f.row); !hidden[h] {
+				sum.add(h)
+			}
+		}
+	}
+	if sum != want {
+		return tx.scanChanged(rec)
+	}
+	return nil
+}
+
+// ahead is the scan's predicate for records whose first column of the order comes
+// before that of the last one returned; nil if there is nothing to ask. On which
+// side NULLs come is known from what was returned.
+func (r *reach) ahead(scan Scan) model.Predicate {
+	by := scan.OrderBy[0]
+	conditions := []model.Condition{{Column: by.Column, Op: model.Lt, Value: r.last}}
+	if by.Order == model.Desc {
+		conditions[0].Op = model.Gt
+	}
+	switch {
+	case !r.nulls && !r.values, r.last.IsNull() && !r.values:
+		return nil
+	case r.last.IsNull():
+		conditions[0] = model.Condition{Column: by.Column, Op: model.IsNotNull}
+	case r.nulls:
+		conditions = append(conditions, model.Condition{Column: by.Column, Op: model.IsNull})
+	}
+	where := scan.Where
+	if len(where) == 0 {
+		where = model.Predicate{nil}
+	}
+	var out model.Predicate
+	for _, and := range where {
+		for _, c := range conditions {
+			out = append(out, append(slices.Clone(and), c))
+		}
+	}
+	return out
+}
+
 // movedFromBefore makes the predicate of writes under way to records that belong to
 // the scan and whose version before does not come behind the last row. It goes by
 // the first column of the order, so that the index of its before column serves; a

@@ -2,6 +2,7 @@ package txn_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -151,5 +152,74 @@ func TestARecordThatChangesUnderAnOrderedScanIsNotReturnedOutOfPlace(t *testing.
 	}
 	if !done || err == nil && !slices.IsSortedFunc(got, func(a, b int64) int { return int(b - a) }) || err != nil && !errors.Is(err, model.ErrConflict) {
 		t.Errorf("in the order %v: %v", got, err)
+	}
+}
+
+// TestAnOrderedScanIsValidatedAgainstWritesThatAreTakenBack: twice a write is under
+// way while the order is read, and is taken back at once. The record that it would
+// have moved was in its place all the time.
+func TestAnOrderedScanIsValidatedAgainstWritesThatAreTakenBack(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	c, other := w.open(serializable, func(o *txn.Options) { o.PageSize = 1 }), w.open()
+	c.rich(5)
+	scans := 0
+	c.onScan(func(next func() (storage.Page, error)) (storage.Page, error) {
+		if scans++; scans != 1 && scans != 3 {
+			return next() // the look for what has been moved
+		}
+		id := leavePrepared(c, func(tx *txn.Tx) error { return tx.Put(ctx, put(accountsName, 5, 0)) })
+		page, err := next()
+		_, aborted := other.Abort(ctx, id)
+		w.must(aborted)
+		other.balanceOf(accountsName, 5) // takes the write back
+		w.must(other.Flush(ctx))
+		return page, err
+	})
+	tx := c.begin()
+	if got, err := numbers(tx, richest(1)); err == nil {
+		w.must(tx.Put(ctx, put(vaultName, 1, 1)))
+		if err := tx.Commit(ctx); !errors.Is(err, model.ErrConflict) && !slices.Equal(got, []int64{5}) {
+			t.Errorf("found %v, and committed: %v", got, err)
+		}
+	}
+	w.must(c.Flush(ctx))
+}
+
+// A transaction may move, or take away, what its own ordered scan returned; others
+// may put nothing before it.
+func TestARecordThatItsTransactionMovesInAnOrder(t *testing.T) {
+	for name, change := range map[string]func(*txn.Tx) error{
+		"moved":   func(tx *txn.Tx) error { return tx.Put(ctx, put(accountsName, 5, 0)) },
+		"kept":    func(tx *txn.Tx) error { return tx.Put(ctx, put(accountsName, 5, 5)) },
+		"deleted": func(tx *txn.Tx) error { return tx.Delete(ctx, txn.Write{Table: accountsName, Key: at(5)}) },
+	} {
+		for _, limit := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s of %d", name, limit), func(t *testing.T) {
+				w := newWorld(t, worldOptions{})
+				c, other := w.open(serializable), w.open()
+				c.rich(5)
+				take := func(meanwhile func()) error {
+					tx := c.begin()
+					_, err := numbers(tx, richest(limit))
+					w.must(err)
+					w.must(change(tx))
+					meanwhile()
+					return tx.Commit(ctx)
+				}
+				richer := func() {
+					tx := other.begin()
+					w.must(tx.Put(ctx, put(accountsName, 1, 9)))
+					w.must(tx.Commit(ctx))
+				}
+				w.want(take(richer), model.ErrConflict)
+				w.must(c.Flush(ctx))
+				tx := other.begin()
+				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
+				w.must(tx.Commit(ctx))
+				w.must(take(func() {}))
+				w.must(c.Flush(ctx))
+				w.must(other.Flush(ctx))
+			})
+		}
 	}
 }

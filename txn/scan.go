@@ -65,16 +65,21 @@ type scanned struct {
 	kept  bool
 	sum   fingerprint
 	whole bool // it was read to its end
-	// returned are the hashes of the first records that an index scan returned;
-	// see fingerprint.
+	// returned are the hashes of the first records that a scan by an index or in
+	// an order returned; see fingerprint.
 	returned []uint64
+	reach    reach // of a scan in an order
 }
 
 // add notes that a record was returned.
 func (rec *scanned) add(tx *Tx, stored *model.Row) {
 	h := recordHash(rec.table, stored)
+	inOrder := len(rec.scan.OrderBy) > 0
+	if inOrder {
+		rec.reach.pass(stored.Get(rec.scan.OrderBy[0].Column), rec.sum)
+	}
 	rec.sum.add(h)
-	if tx.iso == Serializable && !tx.readOnly && rec.scan.Kind == storage.ScanIndex && len(rec.returned) < tx.m.keep {
+	if tx.iso == Serializable && !tx.readOnly && (inOrder || rec.scan.Kind == storage.ScanIndex) && len(rec.returned) < tx.m.keep {
 		rec.returned = append(rec.returned, h)
 	}
 }

@@ -104,6 +104,8 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	partial := !rec.whole || scan.Limit > 0 && rec.sum.rows >= scan.Limit
 	if partial {
 		hidden = tx.hiddenByOwn(rec, &want)
+	} else {
+		scan.OrderBy = nil // which does not matter where all are compared
 	}
 	scan.Limit = 0
 	c := &cursor{tx: tx, table: rec.table, scan: scan, again: true, resolve: tx.resolveStrictly}
@@ -130,29 +132,27 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	if sum != want {
 		return tx.scanChanged(rec)
 	}
-	if !c.over {
-		return c.escaped(ctx, c.last)
+	if partial && len(scan.OrderBy) > 0 {
+		return tx.validateBefore(ctx, rec, hidden)
 	}
 	return nil
 }
 
-// hiddenByOwn finds the records that an index scan returned and whose indexed
-// column the transaction has changed since. The index finds them no more, or in
+// hiddenByOwn finds the records that a scan returned and that the transaction has
+// moved since, in the index or in the order. They are met no more, or in
 // another place, so a scan that was not read to its end cannot be compared with
 // them in it. They are taken out of want: their writes guard the version that was
-// returned, and which others an index returns first is nobody's promise.
+// returned.
 func (tx *Tx) hiddenByOwn(rec *scanned, want *fingerprint) map[uint64]bool {
 	var own, hidden map[uint64]bool
 	for _, e := range tx.entries.list {
-		if rec.scan.Kind != storage.ScanIndex || e.table != rec.table || e.kind != writePut || e.base == nil {
+		if e.table != rec.table || e.kind != writePut || e.base == nil || !rec.movedBy(e) {
 			continue
 		}
-		if v := e.given(rec.scan.IndexColumn); v.IsSet() && v != rec.scan.IndexValue {
-			if own == nil {
-				own, hidden = make(map[uint64]bool), make(map[uint64]bool)
-			}
-			own[recordHash(e.table, e.base)] = true
+		if own == nil {
+			own, hidden = make(map[uint64]bool), make(map[uint64]bool)
 		}
+		own[recordHash(e.table, e.base)] = true
 	}
 	for _, h := range rec.returned {
 		if own[h] {
@@ -161,6 +161,20 @@ func (tx *Tx) hiddenByOwn(rec *scanned, want *fingerprint) map[uint64]bool {
 		}
 	}
 	return hidden
+}
+
+// movedBy tells whether a put gives the record another place in the scan, or none.
+func (rec *scanned) movedBy(e *entry) bool {
+	if rec.scan.Kind == storage.ScanIndex {
+		v := e.given(rec.scan.IndexColumn)
+		return v.IsSet() && v != rec.scan.IndexValue
+	}
+	for _, o := range rec.scan.OrderBy {
+		if v := e.given(o.Column); v.IsSet() && v != e.base.Get(o.Column) {
+			return true
+		}
+	}
+	return false
 }
 
 func (tx *Tx) scanChanged(rec *scanned) error {
