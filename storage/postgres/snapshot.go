@@ -30,7 +30,11 @@ const (
 // workers lock too, at once, so that none of them ever waits behind a DDL
 // statement that waits for another of them.
 func (d *db) PrepareSnapshot(ctx context.Context, opts storage.SnapshotOptions) (storage.Snapshot, error) {
-	return d.prepareSnapshot(ctx, opts, true)
+	p, err := d.prepareSnapshot(ctx, opts, true)
+	if err != nil {
+		return nil, err // and not a nil *snapshot, which is not a nil Snapshot
+	}
+	return p, nil
 }
 
 // prepareSnapshot can leave the locks out, for the test of what they are for.

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -30,6 +31,7 @@ func (x *suite) testSnapshot(t *testing.T) {
 		}
 	}
 	tables := []model.TableName{table.Name(), wide.Name()}
+	x.checkFailedSnapshot(t, snapshotter, tables)
 	for range 3 {
 		stop := x.load(t, writers, table)
 		snap, err := snapshotter.PrepareSnapshot(t.Context(), storage.SnapshotOptions{Tables: tables, Readers: 3, Scratch: t.TempDir()})
@@ -41,6 +43,22 @@ func (x *suite) testSnapshot(t *testing.T) {
 		if err := snap.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
+	}
+}
+
+// checkFailedSnapshot demands that a snapshot that could not be prepared is nil:
+// callers close every other one.
+func (x *suite) checkFailedSnapshot(t *testing.T, snapshotter storage.Snapshotter, tables []model.TableName) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	snap, err := snapshotter.PrepareSnapshot(ctx, storage.SnapshotOptions{Tables: tables, Readers: 3, Scratch: t.TempDir()})
+	if err == nil {
+		t.Error("a snapshot was prepared with a context that had ended")
+	}
+	if snap != nil && err != nil {
+		t.Errorf("a snapshot that could not be prepared is %T, not nil", snap)
+	} else if snap != nil {
+		_ = snap.Close()
 	}
 }
 
