@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
+	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
@@ -83,11 +84,7 @@ func (b *run) split(ctx context.Context, s *source) ([]task, error) {
 	slices.SortStableFunc(tables, func(x, y *table) int { return cmp.Compare(y.plan.Bytes, x.plan.Bytes) })
 	var tasks []task
 	for _, t := range tables {
-		n := b.opts.Workers
-		if t.plan.Bytes >= 0 {
-			n = int(min(t.plan.Bytes/partBytes+1, mostParts))
-		}
-		parts, err := s.snap.Split(ctx, t.def, n)
+		parts, err := s.snap.Split(ctx, t.def, b.parts(t.plan))
 		if err != nil {
 			return nil, fmt.Errorf("split %s: %w", t.def.Name(), spoiled(err))
 		}
@@ -96,6 +93,25 @@ func (b *run) split(ctx context.Context, s *source) ([]task, error) {
 		}
 	}
 	return tasks, nil
+}
+
+// parts is the most parts that a table is cut into.
+func (b *run) parts(t *plan.Table) int {
+	if t.Bytes < 0 {
+		return min(b.opts.Workers, mostParts)
+	}
+	return int(min(t.Bytes/partBytes+1, mostParts))
+}
+
+// readers is the most parts of a database that are read at once. Each needs a
+// session of its own, and the server has no more of them than its applications
+// need: none is opened that would have nothing to read.
+func (b *run) readers(db *plan.Database) int {
+	n := 0
+	for _, t := range db.Tables {
+		n += b.parts(t)
+	}
+	return min(n, b.opts.Workers)
 }
 
 // interleave mixes the queues, so that all databases are read from the start.

@@ -65,7 +65,7 @@ func (b *run) prepare(ctx context.Context) error {
 			return err
 		}
 		s.snap, err = s.db.Storage.(storage.Snapshotter).PrepareSnapshot(ctx, storage.SnapshotOptions{
-			Tables: s.db.Names(), Readers: b.opts.Workers, Scratch: scratch})
+			Tables: s.db.Names(), Readers: b.readers(s.db), Scratch: scratch})
 		return err
 	})
 }
