@@ -2,10 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -137,7 +141,7 @@ func (in *inspector) relations(ctx context.Context) error {
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't', 'S', 'c') AND (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
 		namespaceArray(in.tables), nameArray(in.tables))
 	if err != nil {
-		return err
+		return in.lockedOut(ctx, err)
 	}
 	have := map[model.TableName][]string{}
 	for _, r := range rows {
@@ -171,6 +175,24 @@ func (in *inspector) relations(ctx context.Context) error {
 	return nil
 }
 
+// lockedOut names the table and the session behind a look at the tables that had
+// to wait too long; other errors are returned as they are.
+func (in *inspector) lockedOut(ctx context.Context, err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != codeLockTimeout {
+		return err
+	}
+	table, holders := in.db.holders(ctx, in.tables, "'AccessExclusiveLock'")
+	if len(holders) == 0 {
+		return err
+	}
+	who := fmt.Sprintf("session %s of %s", holders[0].ID, holders[0].User)
+	if age := holders[0].Age; age > 0 { // which, as the query, not everybody may see
+		who += fmt.Sprintf(" for %v: %s", age.Round(time.Second), holders[0].Query)
+	}
+	return &model.Error{Class: model.ErrUnavailable, Op: "look at storage", Subject: fmt.Sprintf("%q", in.db.name),
+		Detail: fmt.Sprintf("table %s is locked by %s", table, who), Hint: "Wait until that session has finished, or end it"}
+}
+
 // relation judges one table and tells whether it is one that can be locked.
 func (in *inspector) relation(t model.TableName, kind, persistence string, secured bool) bool {
 	either := in.opts.Backup || in.opts.Restore
@@ -201,7 +223,7 @@ func (in *inspector) collations(ctx context.Context) error {
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND NOT l.collisdeterministic AND c.relkind IN ('r', 'p') AND (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY 1, 2, 3`,
 		namespaceArray(in.tables), nameArray(in.tables))
 	if err != nil {
-		return err
+		return in.lockedOut(ctx, err)
 	}
 	for _, r := range rows {
 		in.find("collation", storage.Warning, r[0]+"."+r[1]+"."+r[2], "collation "+r[3]+" takes different texts for equal, in keys and in conditions", "Give the column a deterministic collation.")
@@ -220,7 +242,7 @@ func (in *inspector) attachments(ctx context.Context) error {
 			WHERE k.contype = 'f' AND (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY 1, 2, 3, 4`,
 		namespaceArray(in.tables), nameArray(in.tables))
 	if err != nil {
-		return err
+		return in.lockedOut(ctx, err)
 	}
 	for _, r := range rows {
 		in.find(r[0], storage.Warning, r[1]+"."+r[2], r[0]+" "+r[3]+" takes part in loading and emptying the table", "Disable it for the restore if that is not wanted.")

@@ -118,6 +118,22 @@ func TestRowsHiddenByRowSecurityAreNotLeftOutInSilence(t *testing.T) {
 	}
 }
 
+func TestWhoLocksATableOutIsNamed(t *testing.T) {
+	d := openFresh(t)
+	table := accounts(t, d)
+	cfg := configOf(testenv.Postgres(t), databaseOf(d))
+	cfg.URL += "?options=-c%20lock_timeout=100"
+	impatient := openOn(t, cfg)
+	other := testenv.Postgres(t).Connect(t, databaseOf(d))
+	if _, err := other.Exec(t.Context(), "BEGIN; LOCK TABLE bank.accounts IN ACCESS EXCLUSIVE MODE").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := impatient.Inspect(t.Context(), both(table.Name()))
+	if !errors.Is(err, model.ErrUnavailable) || !strings.Contains(err.Error(), "table bank.accounts is locked by session ") || !strings.Contains(err.Error(), "LOCK TABLE") {
+		t.Errorf("a look at a table that somebody has locked: %v", err)
+	}
+}
+
 func TestSessionsAreThoseOfOthersAndCanBeEnded(t *testing.T) {
 	d := openFresh(t)
 	accounts(t, d)
