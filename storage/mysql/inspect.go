@@ -184,6 +184,9 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 			missing(storage.Blocker, "SELECT", table, "the table cannot be read")
 			continue
 		}
+		if lockNotGranted(err) {
+			return i.lockedOut(ctx, ses, name, err)
+		}
 		if err != nil && errorNumber(err) != errTableMissing && errorNumber(err) != errUnknownDatabase {
 			return err
 		}
@@ -243,6 +246,17 @@ func (i *inspector) replicationRight(ctx context.Context, ses *session, missing 
 		return err
 	}
 	return nil
+}
+
+// lockedOut is the error of a table that could not be looked at because somebody
+// has locked it.
+func (i *inspector) lockedOut(ctx context.Context, ses *session, name model.TableName, cause error) error {
+	e := &model.Error{Class: model.ErrUnavailable, Op: "look at storage", Subject: fmt.Sprintf("%q", i.store.cfg.Name),
+		Detail: fmt.Sprintf("table %s is locked", name), Err: cause, Hint: "Wait until whoever has locked it has finished, or end that session"}
+	if holders := i.store.holders(ctx, ses, []model.TableName{name}); len(holders) > 0 {
+		e.Detail += ", most likely by session " + holders[0].ID + " of " + holders[0].User
+	}
+	return e
 }
 
 // tryLock takes and releases the lock of one table. One that is busy is no lack

@@ -94,6 +94,31 @@ func TestWhatMakesABackupUnsafeIsFound(t *testing.T) {
 	}
 }
 
+func TestATableThatIsLockedIsNamed(t *testing.T) {
+	server := testenv.MariaDB(t)
+	s := open(t)
+	table := newTable(t, s, server.Namespace(t), "busy")
+	ctx := context.Background()
+	if err := s.read(ctx, "make impatient", func(ses *session) error { return ses.execText(ctx, "SET SESSION lock_wait_timeout=1") }); err != nil {
+		t.Fatal(err)
+	}
+	other, err := server.DB().Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.ExecContext(ctx, "LOCK TABLES "+s.dialect.Table(table.Name())+" WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Inspect(ctx, storage.InspectOptions{Tables: []model.TableName{table.Name()}, Backup: true})
+	if !errors.Is(err, model.ErrUnavailable) || !strings.Contains(err.Error(), "table "+table.Name().String()+" is locked") {
+		t.Errorf("a look at a table that somebody has locked: %v", err)
+	}
+	if _, err := other.ExecContext(ctx, "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestEachMissingRightIsFoundWithTheGrantThatHelps(t *testing.T) {
 	server := testenv.MariaDB(t)
 	admin := open(t)
