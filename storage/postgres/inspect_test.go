@@ -134,6 +134,26 @@ func TestWhoLocksATableOutIsNamed(t *testing.T) {
 	}
 }
 
+func TestSessionsOfOtherUsersAreSeenWithoutRightsOnThem(t *testing.T) {
+	d := openFresh(t)
+	sql(t, d, "DROP ROLE IF EXISTS humble", "CREATE ROLE humble LOGIN PASSWORD 'h'")
+	t.Cleanup(func() { sql(t, d, "DROP ROLE humble") })
+	cfg := configOf(testenv.Postgres(t), databaseOf(d))
+	cfg.User, cfg.Password = "humble", "h"
+	humble := openOn(t, cfg)
+	other := testenv.Postgres(t).Connect(t, databaseOf(d))
+	if _, err := other.Exec(t.Context(), "SET application_name = 'shop'").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := humble.Sessions(t.Context())
+	if err != nil || len(got) != 1 || got[0].App != "shop" || got[0].User != "postgres" {
+		t.Errorf("sessions: %+v, %v", got, err)
+	}
+	if _, err := humble.TerminateSessions(t.Context()); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "pg_signal_backend") {
+		t.Errorf("ending them: %v", err)
+	}
+}
+
 func TestSessionsAreThoseOfOthersAndCanBeEnded(t *testing.T) {
 	d := openFresh(t)
 	accounts(t, d)

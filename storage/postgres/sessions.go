@@ -10,7 +10,11 @@ import (
 )
 
 const (
-	otherSessions = ` FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+	// The server hides what kind of session that of another user is from whoever
+	// lacks pg_read_all_stats. Such a session counts, unless it is nobody's, as
+	// that of an autovacuum is.
+	otherSessions = ` FROM pg_stat_activity a WHERE a.datname = current_database()
+		AND (a.backend_type = 'client backend' OR a.backend_type IS NULL AND a.usename IS NOT NULL)
 		AND a.pid <> pg_backend_pid() AND coalesce(a.application_name, '') NOT LIKE '%' || $1`
 	terminatePatience = 10 * time.Second
 )
