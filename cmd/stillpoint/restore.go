@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
+	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -172,14 +173,13 @@ func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Op
 		return err
 	}
 	lock, err := r.Lock(ctx, "restore")
-	readOnly := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-	switch {
+	switch hint := journalElsewhere(err); {
 	case err == nil:
 		defer func() { err = errors.Join(err, lock.Release()) }()
-	case readOnly && o.journal == "":
-		return &model.Error{Err: err, Hint: "If the repository may only be read, keep the journal elsewhere with --journal FILE. Nothing was changed"}
-	case !readOnly:
+	case hint == "":
 		return err
+	case o.journal == "":
+		return &model.Error{Err: err, Hint: hint}
 	} // where nothing can be written, nothing has to be kept from being deleted
 	p := a.progress()
 	defer p.Close()
@@ -191,6 +191,19 @@ func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Op
 		a.emit(rep, func(w io.Writer) { _ = rep.WriteText(w) })
 	}
 	return err
+}
+
+// journalElsewhere is the way out where nothing can be written to a repository,
+// from which a backup can be restored all the same; "" for other errors.
+func journalElsewhere(err error) string {
+	const elsewhere = " the journal elsewhere with --journal FILE. Nothing was changed"
+	if _, full := errors.AsType[*repo.NoSpaceError](err); full {
+		return "Make room, or keep" + elsewhere
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return "If the repository may only be read, keep" + elsewhere
+	}
+	return ""
 }
 
 // approve shows the plan and asks.
