@@ -2,6 +2,7 @@ package repo
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
 	"strings"
@@ -34,25 +35,36 @@ func ParseID(id string) (time.Time, error) {
 		Hint: "See them with: stillpoint backup list --repo FOLDER"}
 }
 
+// mostName is the most bytes of a part of a path. File systems take 255; those
+// that encrypt names, 143.
+const mostName = 140
+
 // Path joins parts into the name of a file. Whatever a part holds, it stays one
 // part: characters other than letters, digits, '.', '_' and '-' are written as
-// %XX, and so is a dot in front.
+// %XX, and so is a dot in front. Of a part that is too long for a file system the
+// beginning is kept, and a hash of all of it put in the place of the rest.
 func Path(parts ...string) string {
-	var b strings.Builder
+	names := make([]string, len(parts))
 	for i, p := range parts {
-		if i > 0 {
-			b.WriteByte('/')
+		if names[i] = escape(p); len(names[i]) > mostName {
+			sum := sha256.Sum256([]byte(p))
+			names[i] = names[i][:mostName-17] + "-" + hex.EncodeToString(sum[:8])
 		}
-		for j := range len(p) {
-			switch c := p[j]; {
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '.' && j > 0:
-				b.WriteByte(c)
-			default:
-				const hexDigits = "0123456789ABCDEF"
-				b.WriteByte('%')
-				b.WriteByte(hexDigits[c>>4])
-				b.WriteByte(hexDigits[c&15])
-			}
+	}
+	return strings.Join(names, "/")
+}
+
+func escape(part string) string {
+	var b strings.Builder
+	for i := range len(part) {
+		switch c := part[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '.' && i > 0:
+			b.WriteByte(c)
+		default:
+			const hexDigits = "0123456789ABCDEF"
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
 		}
 	}
 	return b.String()

@@ -403,6 +403,21 @@ func TestPathKeepsEachPartApart(t *testing.T) {
 	}
 }
 
+func TestATableWithALongNameHasAFile(t *testing.T) {
+	r, _ := locked(t, t.TempDir())
+	d, err := r.Begin(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("口座", 100)
+	for _, table := range []string{"bank." + long, "bank." + long + "1"} {
+		create(t, d, repo.Path("pg", table, "0000"), "rows of "+table)
+	}
+	if err := d.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFileNamesThatLeaveTheBackupAreRefused(t *testing.T) {
 	r, _ := locked(t, t.TempDir())
 	b := seal(t, r, id)
