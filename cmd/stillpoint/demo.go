@@ -23,7 +23,7 @@ It needs no --config, and works in a folder of its own.
   stillpoint demo --folder /tmp/stillpoint-demo --output json`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			w := a.stdout
+			var w io.Writer = a.stdout
 			if a.output == "json" {
 				w = io.Discard
 			}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +89,20 @@ func TestTheDocumentationKnowsAllCodesAndCommands(t *testing.T) {
 	}
 }
 
+// full is a file on a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAResultThatCannotBeWrittenIsAFailure(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"version", "--output", "json"}, {"--version"}, {"--help"}} {
+		var stderr bytes.Buffer
+		if code := Run(t.Context(), args, strings.NewReader(""), full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "error: write the result: no space left") {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+}
+
 func TestTheOutermostClassCounts(t *testing.T) {
 	err := &model.Error{Class: model.ErrRefused, Err: &model.Error{Class: model.ErrDamaged}}
 	if exitCode(err) != 5 {
@@ -109,7 +124,7 @@ func TestJSONIsOneObjectWithResultAndFailure(t *testing.T) {
 		"not an object": {[]int{1}, nil, `{"error":{"class":"failed","message":"the result is not a JSON object: \u003cnil\u003e"}}`},
 	} {
 		var out bytes.Buffer
-		a := &app{stdout: &out, stderr: io.Discard, output: "json", started: true, result: c.result}
+		a := &app{stdout: &resultWriter{w: &out}, stderr: io.Discard, output: "json", started: true, result: c.result}
 		a.finish(t.Context(), c.err)
 		var got bytes.Buffer
 		if err := json.Compact(&got, out.Bytes()); err != nil || got.String() != c.want {

@@ -38,6 +38,22 @@ func ids(names []string) []named {
 	return list
 }
 
+// resultWriter is standard output. It remembers the first error, so that nobody takes a
+// file on a full disk for the whole result.
+type resultWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (r *resultWriter) Write(p []byte) (int, error) {
+	n, err := r.w.Write(p)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
 // say tells something that is not the result, on standard error.
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {
@@ -63,6 +79,9 @@ func (a *app) finish(ctx context.Context, err error) int {
 		if werr := a.printJSON(err); werr != nil && err == nil {
 			err = werr
 		}
+	}
+	if a.stdout.err != nil && err == nil {
+		err = &model.Error{Op: "write the result", Err: a.stdout.err, Hint: "The command itself has done its work"}
 	}
 	if err != nil {
 		label := "error: "
@@ -121,8 +140,8 @@ func (a *app) printJSON(err error) error {
 		return ierr
 	}
 	out.WriteByte('\n')
-	_, werr := a.stdout.Write(out.Bytes())
-	return werr
+	_, _ = a.stdout.Write(out.Bytes()) // see finish
+	return nil
 }
 
 func isTerminal(w any) bool {

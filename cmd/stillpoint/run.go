@@ -16,7 +16,7 @@ import (
 // Run runs one command line and returns its exit code. Results go to stdout;
 // messages, logs and progress go to stderr. It ends soon after ctx does.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, output: "text", logger: slog.New(slog.DiscardHandler)}
+	a := &app{stdin: stdin, stdout: &resultWriter{w: stdout}, stderr: stderr, output: "text", logger: slog.New(slog.DiscardHandler)}
 	if wantsJSON(args) {
 		a.output = "json" // so that even a command line that cannot be parsed is answered as asked
 	}
@@ -32,8 +32,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // app is what all commands share: the streams, the flags that every command
 // has, and the result.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdin  io.Reader
+	stdout *resultWriter
+	stderr io.Writer
 
 	configFile     string
 	output         string // "text" or "json"
