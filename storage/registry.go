@@ -25,7 +25,10 @@ type Config struct {
 	// MustExist: an engine that keeps a database in a file must not make it
 	// if it is not there, but fail with model.ErrNotFound.
 	MustExist bool
-	Logger    *slog.Logger // never nil when a driver sees it
+	// DryRun: nothing will be changed. Such an engine shows a database that is not
+	// there as an empty one, and does not make it.
+	DryRun bool
+	Logger *slog.Logger // never nil when a driver sees it
 }
 
 // Secret is a string that does not show itself when printed or logged.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/model"
+	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
 
@@ -26,21 +27,22 @@ func (a *app) load() (*config.Config, error) {
 // them. They must be there: a file that is missing, or looked for in the wrong
 // folder, is not made in passing.
 func (a *app) connected(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) error {
-	return a.opened(ctx, true, run)
+	return a.opened(ctx, func(s *storage.Config) { s.MustExist = true }, run)
 }
 
-// founding is connected for commands that may make databases.
-func (a *app) founding(ctx context.Context, run func(cfg *config.Config, set *multi.Set) error) error {
-	return a.opened(ctx, false, run)
+// founding is connected for commands that may make databases; in a dry run they
+// are not made either.
+func (a *app) founding(ctx context.Context, dryRun bool, run func(cfg *config.Config, set *multi.Set) error) error {
+	return a.opened(ctx, func(s *storage.Config) { s.DryRun = dryRun }, run)
 }
 
-func (a *app) opened(ctx context.Context, mustExist bool, run func(cfg *config.Config, set *multi.Set) error) (err error) {
+func (a *app) opened(ctx context.Context, how func(*storage.Config), run func(cfg *config.Config, set *multi.Set) error) (err error) {
 	cfg, err := a.load()
 	if err != nil {
 		return err
 	}
 	for i := range cfg.Storages {
-		cfg.Storages[i].MustExist = mustExist
+		how(&cfg.Storages[i])
 	}
 	set, err := config.Open(ctx, cfg, a.logger)
 	if err != nil {

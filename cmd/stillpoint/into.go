@@ -39,7 +39,7 @@ func (a *app) into(ctx context.Context, o *restoreOptions, target *restore.Targe
 		if has(target.Storages, to) || !looksLikeFile(to) {
 			continue
 		}
-		s, err := a.openFrom(ctx, to)
+		s, err := a.openFrom(ctx, to, o.dryRun)
 		if err != nil {
 			return closing, err
 		}
@@ -59,7 +59,7 @@ func looksLikeFile(s string) bool {
 
 // openFrom opens a storage of another properties file, under the whole of what
 // was written as its name.
-func (a *app) openFrom(ctx context.Context, spec string) (storage.Storage, error) {
+func (a *app) openFrom(ctx context.Context, spec string, dryRun bool) (storage.Storage, error) {
 	file, name := spec, ""
 	if i := strings.LastIndexByte(spec, ':'); i > 1 && !strings.ContainsAny(spec[i:], `/\.`) {
 		file, name = spec[:i], spec[i+1:]
@@ -77,7 +77,7 @@ func (a *app) openFrom(ctx context.Context, spec string) (storage.Storage, error
 		if s.Name != name && (name != "" || len(cfg.Storages) > 1) {
 			continue
 		}
-		s.Name, s.Logger = spec, a.logger
+		s.Name, s.Logger, s.DryRun = spec, a.logger, dryRun
 		if s.Driver == "" {
 			if s.Driver, err = config.DriverOf(s.URL); err != nil {
 				return nil, err

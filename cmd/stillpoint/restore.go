@@ -34,6 +34,7 @@ type restoreOptions struct {
 	journal   string
 	scratch   string
 	workers   int
+	dryRun    bool // only a plan is made
 }
 
 func restoreCommand(a *app) *cobra.Command {
@@ -60,7 +61,7 @@ func (o *restoreOptions) flags(c *cobra.Command) {
 }
 
 func restorePlanCommand(a *app) *cobra.Command {
-	var o restoreOptions
+	o := restoreOptions{dryRun: true}
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what a restore would do, and change nothing",
@@ -125,7 +126,7 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 	if err != nil {
 		return err
 	}
-	return a.founding(ctx, func(cfg *config.Config, set *multi.Set) (err error) {
+	return a.founding(ctx, o.dryRun, func(cfg *config.Config, set *multi.Set) (err error) {
 		target := restore.Target{Storages: set.Storages(), Label: filepath.Base(a.configFile), Coordinator: record.CoordinatorName(cfg.Transaction.CoordinatorNamespace),
 			Route: func(n model.TableName) string { return set.Route(n).Name() }}
 		closing, err := a.into(ctx, o, &target)

@@ -173,7 +173,7 @@ run changes nothing.
 			if err != nil {
 				return err
 			}
-			return a.founding(ctx, func(cfg *config.Config, set *multi.Set) error {
+			return a.founding(ctx, o.dryRun, func(cfg *config.Config, set *multi.Set) error {
 				if err := marker.Refuse(ctx, "create tables in storage", set.Storages()); err != nil {
 					return err
 				}

@@ -37,22 +37,54 @@ const defaultBusyTimeout = 10 * time.Second
 // settings are what the URL and the properties ask for.
 type settings struct {
 	path     string
+	shown    string // the path, for people; see openStandIn
 	busy     time.Duration
 	readers  int
 	metadata string
 }
 
 // Open opens the file, creating an empty database if there is none (unless
-// Config.MustExist), and sets its journal mode to WAL.
+// Config.MustExist or Config.DryRun), and sets its journal mode to WAL.
 func (Driver) Open(ctx context.Context, cfg storage.Config) (storage.Storage, error) {
 	set, err := parse(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if _, stat := os.Stat(set.path); cfg.MustExist && errors.Is(stat, fs.ErrNotExist) {
+	_, stat := os.Stat(set.path)
+	switch missing := errors.Is(stat, fs.ErrNotExist); {
+	case missing && cfg.MustExist:
 		return nil, &model.Error{Class: model.ErrNotFound, Op: "open storage", Subject: strconv.Quote(cfg.Name), Detail: "there is no SQLite file " + set.path,
 			Hint: "Nothing was made in its place. Correct the URL (a relative path counts from the folder you are in), restore a backup, or make it with: stillpoint schema create"}
+	case missing && cfg.DryRun:
+		return openStandIn(ctx, cfg, set)
 	}
+	s, err := openFile(ctx, cfg, set)
+	if err != nil {
+		return nil, err // and not a nil *Storage, which is not a nil Storage
+	}
+	return s, nil
+}
+
+// openStandIn opens an empty database in a temporary folder, in the place of one
+// that is not there, for somebody who only wants to see what would be done.
+func openStandIn(ctx context.Context, cfg storage.Config, set settings) (storage.Storage, error) {
+	if _, err := os.Stat(filepath.Dir(set.path)); err != nil {
+		return nil, openError(cfg.Name, set.path, err)
+	}
+	folder, err := os.MkdirTemp("", "stillpoint-empty-")
+	if err != nil {
+		return nil, openError(cfg.Name, set.path, err)
+	}
+	set.path = filepath.Join(folder, "empty.db")
+	s, err := openFile(ctx, cfg, set)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	s.folder = folder
+	return s, nil
+}
+
+func openFile(ctx context.Context, cfg storage.Config, set settings) (*Storage, error) {
 	w, err := openWriter(ctx, set)
 	if err != nil {
 		return nil, openError(cfg.Name, set.path, err)
@@ -92,7 +124,7 @@ func parse(cfg storage.Config) (settings, error) {
 	if err != nil {
 		return settings{}, model.Errorf(model.ErrBadArgument, "storage %q: path %q: %w", cfg.Name, u.Path, err)
 	}
-	set := settings{path: path, busy: defaultBusyTimeout, readers: max(4, 2*runtime.GOMAXPROCS(0)), metadata: sqldb.MetadataNamespace}
+	set := settings{path: path, shown: path, busy: defaultBusyTimeout, readers: max(4, 2*runtime.GOMAXPROCS(0)), metadata: sqldb.MetadataNamespace}
 	if ns := cfg.Properties[MetadataKey]; ns != "" {
 		if err := sqldb.SQLite.CheckNamespace(ns); err != nil {
 			return settings{}, fmt.Errorf("property %s: %w", MetadataKey, err)

@@ -17,7 +17,7 @@ var _ storage.Inspector = (*Storage)(nil)
 
 // Inspect implements storage.Inspector.
 func (s *Storage) Inspect(ctx context.Context, opts storage.InspectOptions) (storage.Inspection, error) {
-	in := storage.Inspection{Engine: s.dialect.Engine, Version: capi.Version(), Endpoint: "SQLite " + s.set.path, Identity: s.file.identity, Bytes: -1}
+	in := storage.Inspection{Engine: s.dialect.Engine, Version: capi.Version(), Endpoint: "SQLite " + s.set.shown, Identity: s.file.identity, Bytes: -1}
 	if err := s.begin(ctx); err != nil {
 		return in, err
 	}

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"sync"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -22,6 +24,7 @@ type Storage struct {
 	readers *pool
 	writer  *writer
 	admin   *sqldb.Admin
+	folder  string // to be removed in the end; "" = none
 
 	life   sync.RWMutex // held for reading by calls under way
 	closed bool
@@ -83,5 +86,8 @@ func (s *Storage) Close() error {
 		err = e
 	}
 	s.file.release()
+	if s.folder != "" {
+		err = errors.Join(err, os.RemoveAll(s.folder))
+	}
 	return err
 }
