@@ -47,6 +47,23 @@ func (x *executor) verifyBackup(ctx context.Context, s Step) (*stepOutcome, erro
 	return &stepOutcome{Rows: v.rows}, nil
 }
 
+// UnfitError says that the engine of a target cannot hold some value. It was found
+// before anything was changed.
+type UnfitError struct {
+	Row     string // its key
+	Table   model.TableName
+	Storage string // the target
+	Err     error
+}
+
+// Error implements error.
+func (e *UnfitError) Error() string {
+	return fmt.Sprintf("row %s of %s cannot be kept in %q: %v", e.Row, e.Table, e.Storage, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnfitError) Unwrap() error { return e.Err }
+
 type verifier struct {
 	x    *executor
 	step Step
@@ -94,7 +111,7 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 		}
 		if checker != nil {
 			if err := checker.CheckRow(bt.Table, row); err != nil {
-				return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("row %s of %s cannot be kept in %q", row.Key(), bt.Table.Name(), to.Name()), Err: err,
+				return &model.Error{Class: model.ErrRefused, Err: &UnfitError{Row: row.Key().String(), Table: bt.Table.Name(), Storage: to.Name(), Err: err},
 					Hint: "Restore that storage into an engine that can keep it, with --into"}
 			}
 		}

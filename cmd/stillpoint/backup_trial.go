@@ -64,6 +64,16 @@ func (a *app) trialRestore(ctx context.Context, b *catalog.Backup, scratch strin
 	if report != nil && report.Check != nil && !report.Check.Consistent {
 		return report.Check.Err()
 	}
+	return trialError(err)
+}
+
+// trialError says what a trial restore that did not come about means for the
+// backup.
+func trialError(err error) error {
+	if unfit, ok := errors.AsType[*restore.UnfitError](err); ok {
+		return &model.Error{Class: model.ErrRefused, Op: "trial restore into SQLite", Detail: unfit.Error(),
+			Hint: "Files and contents of the backup are in order; try it in databases of the engines that it comes from, with stillpoint restore run"}
+	}
 	if err != nil {
 		return fmt.Errorf("trial restore: %w", err)
 	}
