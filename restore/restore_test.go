@@ -438,6 +438,41 @@ func TestValuesThatATargetCannotKeepAreFoundBeforeAnythingIsChanged(t *testing.T
 	}
 }
 
+// narrow is a target that cannot keep a text in tables that it makes.
+type narrow struct{ picky }
+
+func (n narrow) RowFit(_ context.Context, t *model.Table, anew bool) (func(*model.Row) error, error) {
+	return func(row *model.Row) error {
+		if !anew {
+			return nil
+		}
+		return n.picky.CheckRow(t, row)
+	}, nil
+}
+
+func TestValuesThatATableMadeAnewCannotKeepAreFoundBeforeAnythingIsChanged(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		w := newWorld(t, bank(t))
+		if w.opts.Replace = true; there {
+			w.fill()
+		}
+		w.opts.Target.Storages[1] = narrow{picky{w.targets["my"], "as it is"}}
+		_, err := restore.Run(t.Context(), w.opts)
+		if refused := errors.Is(err, model.ErrRefused); refused == there {
+			t.Errorf("with a table that is there: %v: %v", there, err)
+		} else if refused && (w.marked("pg") || w.marked("my")) {
+			t.Error("something was changed")
+		}
+	}
+}
+
+func TestALongKeyThatDoesNotFitIsShownInPart(t *testing.T) {
+	err := &restore.UnfitError{Row: strings.Repeat("ä", 5000), Table: name("bank.accounts"), Storage: "my", Err: errors.New("too long")}
+	if msg := err.Error(); len(msg) > 250 || !strings.HasSuffix(msg, "ä… of bank.accounts cannot be kept in \"my\": too long") {
+		t.Errorf("%d bytes: %s", len(msg), msg)
+	}
+}
+
 func TestTransactionalTablesThatTheBackupLacksAreNamedWhereverTheyAre(t *testing.T) {
 	w := newWorld(t, bank(t))
 	plain, err := model.NewTable(model.TableSpec{Name: name("else.log"), PartitionKey: []string{"id"}, Columns: []model.Column{{Name: "id", Type: model.Int}}})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,7 +59,12 @@ type UnfitError struct {
 
 // Error implements error.
 func (e *UnfitError) Error() string {
-	return fmt.Sprintf("row %s of %s cannot be kept in %q: %v", e.Row, e.Table, e.Storage, e.Err)
+	const most = 120 // a key that does not fit may be long
+	row := e.Row
+	if len(row) > most {
+		row = strings.ToValidUTF8(row[:most], "") + "…"
+	}
+	return fmt.Sprintf("row %s of %s cannot be kept in %q: %v", row, e.Table, e.Storage, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -86,7 +92,10 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 		}
 	}
 	to := v.x.places[bt.Storage]
-	checker, _ := to.Storage.(storage.RowChecker)
+	fits, err := v.x.fits(ctx, bt)
+	if err != nil {
+		return fmt.Errorf("look at table %s in storage %q: %w", bt.Table.Name(), to.Name(), err)
+	}
 	var n int64
 	for row, err := range v.x.opts.Backup.Rows(ctx, bt) {
 		if errors.Is(err, model.ErrDamaged) {
@@ -109,8 +118,8 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 				return err
 			}
 		}
-		if checker != nil {
-			if err := checker.CheckRow(bt.Table, row); err != nil {
+		if fits != nil {
+			if err := fits(row); err != nil {
 				return &model.Error{Class: model.ErrRefused, Err: &UnfitError{Row: row.Key().String(), Table: bt.Table.Name(), Storage: to.Name(), Err: err},
 					Hint: "Restore that storage into an engine that can keep it, with --into"}
 			}
@@ -121,6 +130,21 @@ func (v *verifier) table(ctx context.Context, bt BackupTable) error {
 	}
 	v.progress(n % tellEvery)
 	return nil
+}
+
+// fits returns what tells whether the target can keep a row of a table; nil if
+// nothing can.
+func (x *executor) fits(ctx context.Context, bt BackupTable) (func(*model.Row) error, error) {
+	switch to := x.places[bt.Storage].Storage.(type) {
+	case storage.RowFitter:
+		anew := slices.ContainsFunc(x.plan.Steps, func(s Step) bool {
+			return s.Table == bt.Table.Name().String() && (s.Kind == Create || s.Kind == LoadCoordinator)
+		})
+		return to.RowFit(ctx, bt.Table, anew)
+	case storage.RowChecker:
+		return func(row *model.Row) error { return to.CheckRow(bt.Table, row) }, nil
+	}
+	return nil, nil
 }
 
 func (v *verifier) progress(rows int64) {

@@ -161,6 +161,14 @@ type RowChecker interface {
 	CheckRow(t *model.Table, row *model.Row) error
 }
 
+// RowFitter is what a RowChecker is too if tables of one definition can differ in
+// what they hold, as where key columns have a length.
+type RowFitter interface {
+	// RowFit returns CheckRow for one table: for the one that is in the database,
+	// or, if there is none or it will be made anew, for the one that Admin makes.
+	RowFit(ctx context.Context, t *model.Table, anew bool) (func(*model.Row) error, error)
+}
+
 // Inspector answers what a plan must know before anything is touched.
 type Inspector interface {
 	// Inspect looks at the database and at the tables, trying what it can

@@ -75,6 +75,44 @@ func (d *Dialect) CheckRow(t *model.Table, r *model.Row) error {
 	return nil
 }
 
+// Lengths are the most characters of each TEXT column of a table, and bytes of each
+// BLOB column; 0 = as many as the type holds.
+type Lengths []int64
+
+// NewLengths are those of a table that the dialect's DDL makes.
+func (d *Dialect) NewLengths(t *model.Table) Lengths {
+	lengths := make(Lengths, len(t.Columns()))
+	for i := range lengths {
+		if t.IsKey(i) || t.Indexed(i) {
+			lengths[i] = int64(d.KeySize)
+		}
+	}
+	return lengths
+}
+
+// CheckRowWithin is CheckRow for columns of these lengths: model.ErrBadArgument.
+func (d *Dialect) CheckRowWithin(t *model.Table, r *model.Row, lengths Lengths) error {
+	if err := d.CheckRow(t, r); err != nil {
+		return err
+	}
+	for i, v := range r.Values {
+		if lengths[i] == 0 || v.IsNull() {
+			continue
+		}
+		size, unit := 0, "bytes"
+		switch v.Type() {
+		case model.Text:
+			size, unit = utf8.RuneCountInString(v.Str()), "characters"
+		case model.Blob:
+			size = len(v.Str())
+		}
+		if int64(size) > lengths[i] {
+			return model.Errorf(model.ErrBadArgument, "%s.%s takes %d %s, not %d", t.Name(), t.Columns()[i].Name, lengths[i], unit, size)
+		}
+	}
+	return nil
+}
+
 // CheckBatch refuses a batch that cannot be right: model.ErrBadArgument.
 func (d *Dialect) CheckBatch(batch *storage.Batch) error {
 	ms := batch.Mutations

@@ -31,6 +31,9 @@ type Dialect struct {
 	// Types are the column types. KeyTypes and IndexTypes replace them, where
 	// not empty, in the primary key and in indexed columns.
 	Types, KeyTypes, IndexTypes [model.TimestampTZ + 1]string
+	// KeySize is how many characters or bytes those hold of TEXT and BLOB; 0 = as
+	// many as the others, or nearly.
+	KeySize int
 	// MetadataTypes are those of the metadata table: name columns, data_type
 	// and key_type, clustering_order, indexed, ordinal_position.
 	MetadataTypes [5]string

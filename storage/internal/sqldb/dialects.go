@@ -74,6 +74,7 @@ func MySQL(keySize int) *Dialect {
 		},
 		KeyTypes:      types{model.Text: char, model.Blob: bin},
 		IndexTypes:    types{model.Text: char, model.Blob: bin},
+		KeySize:       keySize,
 		MetadataTypes: [5]string{"VARCHAR(128)", "VARCHAR(20)", "VARCHAR(10)", "BOOLEAN", "INTEGER"}, True: "true", False: "false",
 		OrderedKey: true, Upsert: OnDuplicate, SequentialSet: true, ShareLock: " LOCK IN SHARE MODE",
 		NarrowFloats: true, NoNaN: true, NoInfinity: true,
