@@ -233,6 +233,7 @@ type Entry struct {
 	Storages []string           `json:"storages,omitempty"`
 	Totals   *manifest.Totals   `json:"totals,omitempty"`
 	Problem  string             `json:"problem,omitempty"` // why a sealed backup cannot be read
+	Err      error              `json:"-"`                 // the same
 }
 
 // List returns every backup of a repository, unfinished ones too, the oldest
@@ -247,7 +248,7 @@ func List(ctx context.Context, r repo.Repository) ([]Entry, error) {
 		e := Entry{ID: f.ID, Created: f.Created, State: f.State}
 		if f.State == repo.Sealed {
 			if err := e.read(ctx, r); err != nil {
-				e.Problem = err.Error()
+				e.Problem, e.Err = err.Error(), err
 			}
 		}
 		list = append(list, e)

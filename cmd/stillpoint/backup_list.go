@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
+	"github.com/stillpoint-db/stillpoint/model"
 )
 
 func backupListCommand(a *app) *cobra.Command {
@@ -68,6 +70,8 @@ func printList(w io.Writer, list []catalog.Entry, now time.Time) {
 		switch {
 		case e.State != repo.Sealed:
 			fmt.Fprintf(tw, "%s\t\t\t\t\t\n", e.State)
+		case e.Manifest == nil && !errors.Is(e.Err, model.ErrDamaged): // of a later version, or somebody else's
+			fmt.Fprintf(tw, "unreadable\t\t\t\t\t%s\n", e.Problem)
 		case e.Manifest == nil:
 			fmt.Fprintf(tw, "damaged\t\t\t\t\t%s\n", e.Problem)
 		default:
