@@ -106,6 +106,9 @@ func openError(name, path string, err error) error {
 		e.Err, e.Hint = nil, "The folder "+filepath.Dir(path)+" does not exist; create it or correct the URL."
 		e.Detail += " cannot be opened"
 	}
+	if capi.IsReadOnly(err) {
+		e.Hint = "This user needs the right to write to the file and to the folder that it is in, even for reading."
+	}
 	if capi.IsNotDatabase(err) {
 		e.Hint = "The file is damaged or not an SQLite database; check the path, or restore a backup."
 	}
