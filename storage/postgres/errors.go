@@ -149,6 +149,9 @@ func (d *db) connectError(err error) error {
 	}
 	out.Detail = fmt.Sprintf("%s cannot be reached: %s", d.endpoint, plain(err))
 	out.Hint = "Check that the server runs and that host and port in the JDBC URL are right."
+	if strings.Contains(out.Detail, "refused TLS") {
+		out.Hint = "Set ssl = on in the server's configuration, or take sslmode and ssl out of the JDBC URL."
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		out.Err, out.Detail, out.Hint = err, "", ""
 		out.Err = fmt.Errorf("%s: %w", d.endpoint, plain(err))

@@ -318,7 +318,7 @@ func TestConnectionErrorsAreOneSentenceWithoutSecrets(t *testing.T) {
 		"database": {func(c *storage.Config) { c.URL = s.URL("nowhere") }, `database "nowhere" does not exist`},
 		"host":     {func(c *storage.Config) { c.URL = "jdbc:postgresql://no-such-host.invalid/db" }, `host "no-such-host.invalid" is not known`},
 		"port":     {func(c *storage.Config) { c.URL = "jdbc:postgresql://127.0.0.1:1/db" }, "connection refused"},
-		"tls":      {func(c *storage.Config) { c.URL += "?sslmode=require" }, "refused TLS"},
+		"tls":      {func(c *storage.Config) { c.URL += "?sslmode=require" }, "refused TLS connection. Set ssl = on"},
 	} {
 		cfg := good
 		c.change(&cfg)
