@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"testing"
 
@@ -463,6 +464,22 @@ func TestValuesThatATableMadeAnewCannotKeepAreFoundBeforeAnythingIsChanged(t *te
 		} else if refused && (w.marked("pg") || w.marked("my")) {
 			t.Error("something was changed")
 		}
+	}
+}
+
+// blurred is a target that takes two keys for one.
+type blurred struct{ *target }
+
+func (blurred) Load(context.Context, *model.Table, iter.Seq2[*model.Row, error]) (int64, error) {
+	return 0, model.Errorf(model.ErrExists, "duplicate entry")
+}
+
+func TestTheWayOutOfAnEngineThatTakesTwoKeysForOneIsNamed(t *testing.T) {
+	w := newWorld(t, bank(t))
+	w.opts.Target.Storages[1] = blurred{w.targets["my"]}
+	_, err := restore.Run(t.Context(), w.opts)
+	if !errors.Is(err, model.ErrUnavailable) || !strings.Contains(err.Error(), "Run the same command again to go on. If it ends here again, this engine") {
+		t.Error(err)
 	}
 }
 

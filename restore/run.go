@@ -376,6 +376,9 @@ func (x *executor) explain(err error) error {
 		e.Hint = fmt.Sprintf("The databases are half restored and marked as such (%d of %d steps are done). Restore another backup over them with --backup ID --replace", done, len(x.plan.Steps))
 	case x.kindDone(Mark):
 		e.Hint = fmt.Sprintf("The databases are half restored and marked as such (%d of %d steps are done); the backup is whole. Run the same command again to go on", done, len(x.plan.Steps))
+		if errors.Is(err, model.ErrExists) || errors.Is(err, model.ErrBadArgument) {
+			e.Hint += ". If it ends here again, this engine cannot hold the rows as they are, or takes two keys for one: restore that storage into another engine, with --into and --replace"
+		}
 	case x.marking.Load():
 		e.Hint = "No data was touched yet, but a database may bear the mark of this restore already. Run the same command again"
 	default:
