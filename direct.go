@@ -30,6 +30,8 @@ func (d *Direct) Context() context.Context { return d.ctx }
 // GetAll makes several reads in one round trip where the database can do that.
 func (d *Direct) GetAll(reads ...Read) error { return getAll(d, reads) }
 
+func (d *Direct) database() *DB { return d.db }
+
 func (d *Direct) tableByName(ctx context.Context, name string) (*model.Table, error) {
 	if err := d.db.enter("use " + name); err != nil {
 		return nil, err

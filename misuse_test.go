@@ -98,3 +98,12 @@ func TestDirectTakesNoConditionThatMakesAnUpdateAnInsert(t *testing.T) {
 		t.Errorf("found = %v, %v", found, err)
 	}
 }
+
+func TestATableIsForTheSessionsOfItsDB(t *testing.T) {
+	db, accounts := bank(t)
+	other, _ := bank(t)
+	wantClass(t, other.Transact(t.Context(), func(tx *stillpoint.Tx) error { return accounts.Put(tx, Account{ID: 1}) }), stillpoint.ErrBadArgument)
+	if err := db.Transact(t.Context(), func(tx *stillpoint.Tx) error { return accounts.Put(tx, Account{ID: 1}) }); err != nil {
+		t.Error(err)
+	}
+}

@@ -20,6 +20,7 @@ import (
 // transactions. Keys are given as the values of the partition key followed by
 // those of the clustering key.
 type Table[T any] struct {
+	db    *DB
 	name  string
 	bound atomic.Pointer[binding[T]]
 }
@@ -29,14 +30,16 @@ type binding[T any] struct {
 	codec codec[T]
 }
 
-// TableOf binds a table, named as "namespace.table", to the type T.
-func TableOf[T any](_ *DB, name string) *Table[T] { return &Table[T]{name: name} }
+// TableOf binds a table of a DB, named as "namespace.table", to the type T. It is
+// for sessions of that DB.
+func TableOf[T any](db *DB, name string) *Table[T] { return &Table[T]{db: db, name: name} }
 
 // Session is where operations happen: a *Tx or a *Direct.
 type Session interface {
 	// Context returns the context that governs the session.
 	Context() context.Context
 
+	database() *DB
 	tableByName(ctx context.Context, name string) (*model.Table, error)
 	getRows(ctx context.Context, gets []storage.Get) ([]*model.Row, error)
 	allows(scan *storage.Scan) error
@@ -69,6 +72,10 @@ type scanRequest struct {
 }
 
 func (t *Table[T]) bind(s Session) (*binding[T], error) {
+	if s.database() != t.db {
+		return nil, &Error{Class: ErrBadArgument, Op: "use", Subject: t.name, Detail: "the table is bound to another DB than the session is of",
+			Hint: "Bind it with TableOf to each DB that it is used with"}
+	}
 	meta, err := s.tableByName(s.Context(), t.name)
 	if err != nil {
 		return nil, err

@@ -148,6 +148,8 @@ func (tx *Tx) over(op string) error {
 	return &Error{Class: ErrBadArgument, Op: op, Subject: "transaction " + tx.ID(), Detail: "it is over already", TxID: tx.ID()}
 }
 
+func (tx *Tx) database() *DB { return tx.db }
+
 func (tx *Tx) tableByName(ctx context.Context, name string) (*model.Table, error) {
 	n, err := tx.db.tableName(name)
 	if err != nil {
