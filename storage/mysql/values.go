@@ -12,7 +12,8 @@ import (
 //
 // A FLOAT column is a double of the server that holds the shortest decimal which
 // names the 32-bit value, 0.1 and not 0.10000000149…, because that is what
-// ScalarDB stores. Times go as text without a zone.
+// ScalarDB stores on Java 19 and later (before, its decimals are longer for some values: docs/proof.md).
+// Times go as text without a zone.
 func argument(v model.Value) driver.Value {
 	if v.IsNull() || !v.IsSet() {
 		return nil
