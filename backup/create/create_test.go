@@ -531,6 +531,28 @@ func TestTablesThatTheLastBackupHoldsAndThisOneWillNotAreWarnedOf(t *testing.T) 
 	}
 }
 
+// A database that is empty all of a sudden was lost: without a word of somebody there
+// is no backup that leaves it out and counts as the latest.
+func TestADatabaseThatTheLastBackupHoldsAndThatIsEmptyNowIsRefused(t *testing.T) {
+	r := repo.InFolder(t.TempDir())
+	if _, err := create.Run(t.Context(), bank.New(t, bank.Memory, 1, "one", "two"), r, create.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	set := bank.New(t, bank.Memory, 1, "one", "two")
+	if err := set.Storages()[1].Admin().DropTable(t.Context(), bank.Accounts("two").Name()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := create.Run(t.Context(), set, r, create.Options{}); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), `storage "two" holds no table`) {
+		t.Errorf("create: %v", err)
+	}
+	if _, err := create.Run(t.Context(), set, r, create.Options{Plan: plan.Options{AcceptLost: true}}); err != nil {
+		t.Errorf("accepted: %v", err)
+	}
+	if _, err := create.Run(t.Context(), set, r, create.Options{}); err != nil {
+		t.Errorf("after it was accepted once: %v", err)
+	}
+}
+
 func TestLatestIsTheBackupThatWasBegunLast(t *testing.T) {
 	set := bank.New(t, bank.Memory, 1, "one")
 	r := repo.InFolder(t.TempDir())

@@ -135,7 +135,7 @@ func (p *Plan) add(l *look) {
 		p.found(name, f)
 	}
 	if len(l.seen) == 0 {
-		p.find(name, storage.Warning, "no-tables", name, fmt.Sprintf("storage %q holds no ScalarDB table at all: nothing of it will be in the backup", name), "is it the right database?")
+		p.find(name, storage.Warning, noTables, name, fmt.Sprintf("storage %q holds no ScalarDB table at all: nothing of it will be in the backup", name), "is it the right database?")
 	}
 	var d *Database
 	same := func(d *Database) bool {

@@ -37,6 +37,9 @@ type Options struct {
 	OnePhase bool
 	// Exclude names tables to leave out: "namespace.table", or "namespace.*".
 	Exclude []string
+	// AcceptLost lets a backup be made without a database that is empty now and
+	// is in the last one.
+	AcceptLost bool
 	// Repository is where the backup would go; nil = not asked for space.
 	Repository repo.Repository
 	// Scratch is the folder for staged data; "" = the system's temporary one.

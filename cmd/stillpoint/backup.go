@@ -73,16 +73,18 @@ func (f *backupFlag) flag(c *cobra.Command) {
 
 // sourceFlags say what is backed up.
 type sourceFlags struct {
-	exclude []string
-	scratch string
+	exclude    []string
+	scratch    string
+	acceptLost bool
 }
 
 func (f *sourceFlags) flags(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.exclude, "exclude", nil, "leave out a `TABLE`: namespace.table, or namespace.*")
+	c.Flags().BoolVar(&f.acceptLost, "accept-lost", false, "go on though a database that the last backup holds has no table any more")
 	c.Flags().StringVar(&f.scratch, "scratch", "", "the `FOLDER` in which pages of SQLite files are staged (default the temporary folder)")
 }
 
 func (f *sourceFlags) options(cfg *config.Config) plan.Options {
 	return plan.Options{CoordinatorNamespace: cfg.Transaction.CoordinatorNamespace, OnePhase: cfg.Transaction.OnePhaseCommit,
-		Exclude: f.exclude, Scratch: f.scratch}
+		Exclude: f.exclude, Scratch: f.scratch, AcceptLost: f.acceptLost}
 }
