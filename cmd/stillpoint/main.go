@@ -4,14 +4,22 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	_ "github.com/stillpoint-db/stillpoint/storage/all"
 )
 
 func main() {
+	defer func() {
+		if p := recover(); p != nil { // a code of our own: that of a panic means "inconsistent" here
+			fmt.Fprintf(os.Stderr, "error: a fault of this program, please report it: %v\n%s", p, debug.Stack())
+			os.Exit(1)
+		}
+	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
