@@ -174,3 +174,24 @@ func TestARecordOfAVerificationComesBackAsItWas(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeVerified(f *testing.F) {
+	f.Add([]byte(`{"depth":"contents","at":"2026-11-22T08:30:01Z","problems":["one"],"stillpoint":"v1"}`))
+	f.Add([]byte(`{"depth":""}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, err := manifest.DecodeVerified(data)
+		if err != nil {
+			if !errors.Is(err, model.ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := v.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := manifest.DecodeVerified(again); err != nil || back.Depth != v.Depth || !back.At.Equal(v.At) {
+			t.Fatalf("%+v came back as %+v, %v", v, back, err)
+		}
+	})
+}

@@ -449,3 +449,19 @@ func TestNewIDsAreIDs(t *testing.T) {
 		t.Error(got, err)
 	}
 }
+
+// An id becomes a folder of the repository.
+func FuzzParseID(f *testing.F) {
+	f.Add("20261122T083001Z-7f3a")
+	f.Add("20261322T083001Z-7f3a")
+	f.Add("../20261122T083001Z-7f3a")
+	f.Fuzz(func(t *testing.T, id string) {
+		at, err := repo.ParseID(id)
+		if err != nil {
+			return
+		}
+		if repo.Path(id) != id || !strings.HasPrefix(repo.NewID(at), id[:len(id)-5]) {
+			t.Errorf("%q is of %v", id, at)
+		}
+	})
+}

@@ -191,3 +191,14 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseRate(f *testing.F) {
+	for _, s := range []string{"20MB", "1.5 GB/s", "7", "-1kB", "NaN", "1e400", "0x1p3B"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, err := parseRate(s); s != "" && (err != nil) == (n > 0) {
+			t.Errorf("%q: %d, %v", s, n, err)
+		}
+	})
+}
