@@ -162,19 +162,7 @@ func TestAnOrderedScanIsValidatedAgainstWritesThatAreTakenBack(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	c, other := w.open(serializable, func(o *txn.Options) { o.PageSize = 1 }), w.open()
 	c.rich(5)
-	scans := 0
-	c.onScan(func(next func() (storage.Page, error)) (storage.Page, error) {
-		if scans++; scans != 1 && scans != 3 {
-			return next() // the look for what has been moved
-		}
-		id := leavePrepared(c, func(tx *txn.Tx) error { return tx.Put(ctx, put(accountsName, 5, 0)) })
-		page, err := next()
-		_, aborted := other.Abort(ctx, id)
-		w.must(aborted)
-		other.balanceOf(accountsName, 5) // takes the write back
-		w.must(other.Flush(ctx))
-		return page, err
-	})
+	c.hides(other, 5, balance(0), 1, 3) // 2 looks for what has been moved
 	tx := c.begin()
 	if got, err := numbers(tx, richest(1)); err == nil {
 		w.must(tx.Put(ctx, put(vaultName, 1, 1)))
