@@ -37,14 +37,18 @@ func (c *cursor) moved(a, b *model.Row) string {
 }
 
 func (c *cursor) moving(column string, f *fetched) error {
+	if tx := c.tx; tx.iso == ReadCommitted && tx.readOnly && f.doubt != nil && !tx.leased(f.doubt, f.table) {
+		tx.m.settleSilent(f.table, f.key, f.doubt) // or it would be in the way for ever
+	}
 	return c.tx.conflict("scan", "column "+column+" of "+f.String()+" is being written, and the scan is ordered by it", nil)
 }
 
 // escaped refuses the scan if a record that belongs among the rows read so far, of
 // which last is the last one, is not there because a write under way has moved it.
 func (c *cursor) escaped(ctx context.Context, last *model.Row) error {
-	if len(c.scan.OrderBy) == 0 || last == nil || mutant.On("txn.trust-order") {
-		return nil
+	keyed := func(o storage.OrderBy) bool { return c.table.beforeColumn(o.Column) == o.Column }
+	if last == nil || !slices.ContainsFunc(c.scan.OrderBy, func(o storage.OrderBy) bool { return !keyed(o) }) || mutant.On("txn.trust-order") {
+		return nil // nothing moves in the order of a key
 	}
 	s := storage.Scan{Table: c.table.Physical, Kind: storage.ScanTable, Where: c.movedFromBefore(last), Limit: c.tx.m.opts.PageSize}
 	for {
@@ -119,6 +123,9 @@ func (tx *Tx) validateBefore(ctx context.Context, rec *scanned, hidden map[uint6
 		}
 	}
 	scan := rec.scan
+	if r.last.Type() == model.Text {
+		return nil // the database goes by a collation, and belongs by bytes
+	}
 	if scan.Where = r.ahead(scan); scan.Where == nil {
 		return nil
 	}

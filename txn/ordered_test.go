@@ -211,3 +211,23 @@ func TestARecordThatItsTransactionMovesInAnOrder(t *testing.T) {
 		}
 	}
 }
+
+// A transaction may move a record that its ordered scan did not come to before those
+// that it returned: an item is put at the end of a list by the highest place.
+func TestARecordThatItsTransactionMovesToTheFrontOfAnOrder(t *testing.T) {
+	for _, page := range []int{1, 1000} {
+		for _, limit := range []int{1, 2} {
+			w := newWorld(t, worldOptions{})
+			c := w.open(serializable, func(o *txn.Options) { o.PageSize = page })
+			c.rich(5)
+			tx := c.begin()
+			_, err := numbers(tx, richest(limit))
+			w.must(err)
+			w.must(tx.Put(ctx, put(accountsName, 1, 6)))
+			if err := tx.Commit(ctx); err != nil {
+				t.Errorf("page %d limit %d: %v", page, limit, err)
+			}
+			w.must(c.Flush(ctx))
+		}
+	}
+}

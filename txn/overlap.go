@@ -51,19 +51,25 @@ func (e *entry) couldBelong(s Scan) bool {
 			return false
 		}
 	case storage.ScanIndex:
-		if e.given(s.IndexColumn) != s.IndexValue {
+		if v := e.becomes(s.IndexColumn); v.IsSet() && v != s.IndexValue {
 			return false
 		}
 	}
 	if len(s.Where) == 0 {
-		return true
+		return s.Kind != storage.ScanIndex || e.becomes(s.IndexColumn).IsSet()
 	}
 	for _, and := range s.Where {
-		all := true
+		// What the put leaves as it is and nobody has read may hold. Where it
+		// gives nothing that is asked for, the database finds the record, or
+		// not (notOwn).
+		given := s.Kind != storage.ScanIndex && len(and) == 0
+		could := true
 		for _, c := range and {
-			all = all && c.Holds(e.becomes(c.Column))
+			v := e.becomes(c.Column)
+			given = given || v.IsSet()
+			could = could && (!v.IsSet() || c.Holds(v))
 		}
-		if all {
+		if could && (given || s.Kind == storage.ScanIndex && e.becomes(s.IndexColumn).IsSet()) {
 			return true
 		}
 	}
@@ -71,12 +77,15 @@ func (e *entry) couldBelong(s Scan) bool {
 }
 
 // becomes returns the value that a column has after the put, as far as that is
-// known: what is not given to a new record is NULL. A record that is there already
-// is met by the scan if it belongs (notOwn).
+// known: what is not given keeps its value, or is NULL in a new record.
 func (e *entry) becomes(column string) model.Value {
 	v := e.given(column)
-	if !v.IsSet() && (e.insert || e.known && e.base == nil) {
+	switch {
+	case v.IsSet():
+	case e.insert || e.known && e.base == nil:
 		return model.Null(e.table.User.Columns()[e.table.User.Position(column)].Type)
+	case e.known:
+		return e.base.Get(column)
 	}
 	return v
 }

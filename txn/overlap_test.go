@@ -241,3 +241,27 @@ func TestReadCommittedReadsTheNewest(t *testing.T) {
 		t.Errorf("read %d", got)
 	}
 }
+
+func TestAnOwnWriteThatComesToBelongIsRefused(t *testing.T) {
+	for _, read := range []bool{true, false} {
+		w := newWorld(t, worldOptions{})
+		c := w.open()
+		c.fill(3, accountsName)
+		tx := c.begin()
+		if read {
+			_, err := tx.Get(ctx, accountsName, at(1))
+			w.must(err)
+		}
+		w.must(tx.Put(ctx, put(accountsName, 1, 777)))
+		got, err := numbers(tx, inBranch(model.Condition{Column: "balance", Op: model.Eq, Value: model.BigIntValue(777)},
+			model.Condition{Column: "owner", Op: model.Eq, Value: model.TextValue("ann")}))
+		if !errors.Is(err, model.ErrBadArgument) {
+			t.Errorf("read %v: %v %v", read, got, err)
+		}
+		s := byOwner("ann")
+		s.Where = model.Predicate{{{Column: "balance", Op: model.Eq, Value: model.BigIntValue(777)}}}
+		if got, err := numbers(tx, s); !errors.Is(err, model.ErrBadArgument) {
+			t.Errorf("index, read %v: %v %v", read, got, err)
+		}
+	}
+}

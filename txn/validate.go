@@ -100,10 +100,10 @@ func (tx *Tx) validateKeys(ctx context.Context, keys []fetched) error {
 // no others. The transaction's own writes count as not made.
 func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	scan, want := rec.scan, rec.sum
-	var hidden map[uint64]bool
+	var own, hidden map[uint64]bool
 	partial := !rec.whole || scan.Limit > 0 && rec.sum.rows >= scan.Limit
 	if partial {
-		hidden = tx.hiddenByOwn(rec, &want)
+		own, hidden = tx.movedByOwn(rec, &want)
 	} else {
 		scan.OrderBy = nil // which does not matter where all are compared
 	}
@@ -117,7 +117,7 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 		}
 		for _, f := range page {
 			h := recordHash(rec.table, f.row)
-			if hidden[h] {
+			if own[h] {
 				continue
 			}
 			if sum.rows == want.rows {
@@ -138,13 +138,12 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	return nil
 }
 
-// hiddenByOwn finds the records that a scan returned and that the transaction has
-// moved since, in the index or in the order. They are met no more, or in
-// another place, so a scan that was not read to its end cannot be compared with
-// them in it. They are taken out of want: their writes guard the version that was
-// returned.
-func (tx *Tx) hiddenByOwn(rec *scanned, want *fingerprint) map[uint64]bool {
-	var own, hidden map[uint64]bool
+// movedByOwn finds the records that the transaction has moved since a scan, in the
+// index or in the order. They are met no more, or in another place, those too that
+// the scan did not come to, so a scan that was not read to its end cannot be
+// compared with them in it. Those that it returned, hidden, are taken out of want:
+// their writes guard the version that was returned.
+func (tx *Tx) movedByOwn(rec *scanned, want *fingerprint) (own, hidden map[uint64]bool) {
 	for _, e := range tx.entries.list {
 		if e.table != rec.table || e.kind != writePut || e.base == nil || !rec.movedBy(e) {
 			continue
@@ -160,7 +159,10 @@ func (tx *Tx) hiddenByOwn(rec *scanned, want *fingerprint) map[uint64]bool {
 			hidden[h] = true
 		}
 	}
-	return hidden
+	if rec.scan.Kind == storage.ScanIndex {
+		own = hidden // the others did not belong before, and are dropped
+	}
+	return own, hidden
 }
 
 // movedBy tells whether a put gives the record another place in the scan, or none.

@@ -205,7 +205,10 @@ func (x *suite) testScanIndex(t *testing.T) {
 // testScanOfTwoIndexes demands each row that either index has, once, whatever the
 // size of the pages.
 func (x *suite) testScanOfTwoIndexes(t *testing.T) {
+	name := x.name()
+	name.Name = "u" // as short as an alias
 	table := x.table(t, model.TableSpec{
+		Name:         name,
 		Columns:      []model.Column{{Name: "p", Type: model.Text}, {Name: "c", Type: model.Int}, {Name: "a", Type: model.Text}, {Name: "b", Type: model.Text}, {Name: "n", Type: model.Int}},
 		PartitionKey: []string{"p"}, ClusteringKey: []model.ClusteringColumn{{Name: "c", Order: model.Desc}}, Indexes: []string{"a", "b"},
 	})

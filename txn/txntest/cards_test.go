@@ -161,7 +161,7 @@ func TestScansByIndexAndInOrderSeeOneState(t *testing.T) {
 			return m, f
 		}
 		dealer, _ := open(0)
-		if err := c.deal(t.Context(), dealer); err != nil {
+		if err := errors.Join(c.deal(t.Context(), dealer), dealer.Close(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup

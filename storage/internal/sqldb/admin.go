@@ -391,7 +391,7 @@ func (a *Admin) Table(ctx context.Context, name model.TableName) (*model.Table, 
 func (a *Admin) noTable(ctx context.Context, name model.TableName) error {
 	rows, err := a.Ex.Query(ctx, a.Meta.Virtual(), name.String())
 	switch {
-	case err != nil && errors.Is(err, model.ErrUnavailable):
+	case err != nil && (errors.Is(err, model.ErrUnavailable) || errors.Is(err, model.ErrConflict)):
 		return err
 	case err != nil || len(rows) == 0:
 		return NoTable(name)

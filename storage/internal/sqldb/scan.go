@@ -133,7 +133,7 @@ func (w *scanWriter) rows(s *storage.Scan, column string, after []model.Value) {
 // itself, since not every engine uses two where a condition has OR; in one
 // statement, since what moves from one to the other in between would be missed.
 func (w *scanWriter) either(s *storage.Scan, table string, after []model.Value) {
-	w.str(" JOIN (")
+	w.str(" t JOIN (") // without an alias, a table u would be in the way
 	for i, column := range [2]string{s.IndexColumn, s.OrIndex} {
 		if i > 0 {
 			w.str(" UNION ")

@@ -130,9 +130,9 @@ func TestScanTexts(t *testing.T) {
 			`SELECT "p","c","v","w","before_v" FROM "n"."t" WHERE ("p","c")>($1,$2) ORDER BY "p","c" LIMIT $3`,
 			"SELECT `p`,`c`,`v`,`w`,`before_v` FROM `n`.`t` WHERE `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?"},
 		{storage.Scan{Kind: storage.ScanIndex, IndexColumn: "v", OrIndex: "before_v", IndexValue: model.IntValue(1)},
-			`SELECT "p","c","v","w","before_v" FROM "n"."t" JOIN (SELECT "p","c" FROM (SELECT "p","c" FROM "n"."t" WHERE "v"=$1 AND ("p","c")>($2,$3) ORDER BY "p","c" LIMIT $4) q0` +
+			`SELECT "p","c","v","w","before_v" FROM "n"."t" t JOIN (SELECT "p","c" FROM (SELECT "p","c" FROM "n"."t" WHERE "v"=$1 AND ("p","c")>($2,$3) ORDER BY "p","c" LIMIT $4) q0` +
 				` UNION SELECT "p","c" FROM (SELECT "p","c" FROM "n"."t" WHERE "before_v"=$5 AND ("p","c")>($6,$7) ORDER BY "p","c" LIMIT $8) q1) u USING ("p","c") ORDER BY "p","c" LIMIT $9`,
-			"SELECT `p`,`c`,`v`,`w`,`before_v` FROM `n`.`t` JOIN (SELECT `p`,`c` FROM (SELECT `p`,`c` FROM `n`.`t` WHERE `v`=? AND `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?) q0" +
+			"SELECT `p`,`c`,`v`,`w`,`before_v` FROM `n`.`t` t JOIN (SELECT `p`,`c` FROM (SELECT `p`,`c` FROM `n`.`t` WHERE `v`=? AND `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?) q0" +
 				" UNION SELECT `p`,`c` FROM (SELECT `p`,`c` FROM `n`.`t` WHERE `before_v`=? AND `p`>=? AND ((`p`>?) OR (`p`=? AND `c`<?)) ORDER BY `p`,`c` DESC LIMIT ?) q1) u USING (`p`,`c`) ORDER BY `p`,`c` DESC LIMIT ?"},
 	} {
 		c.s.Table = table
