@@ -23,7 +23,7 @@ func (w *world) meddle(bt restore.BackupTable) {
 
 // TestARestoreThatCouldNotSayThatItHadFinishedIsNoneLater loses the journal's last
 // entry. The same command at once has nothing to do; when somebody has written
-// since, it is another restore, with all its refusals.
+// since, it is refused once, --replace or not, and after that another restore.
 func TestARestoreThatCouldNotSayThatItHadFinishedIsNoneLater(t *testing.T) {
 	w := newWorld(t, bank(t))
 	w.opts.Workers = 1
@@ -49,6 +49,11 @@ func TestARestoreThatCouldNotSayThatItHadFinishedIsNoneLater(t *testing.T) {
 
 	journal.m = kept
 	w.meddle(w.opts.Backup.Tables()[0])
+	w.opts.Replace = true
+	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "has finished") {
+		t.Errorf("the command that failed, once more: error is %v", err)
+	}
+	w.opts.Replace = false
 	if _, err := restore.Run(t.Context(), w.opts); !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "refusing to restore over data") {
 		t.Errorf("over data that was written since: error is %v", err)
 	}

@@ -37,13 +37,14 @@ func Make(ctx context.Context, opts Options) (*Plan, error) {
 		return nil, err
 	}
 	j, err := underWay(ctx, opts, journalName(p.plan.Places), p)
-	if err != nil {
+	_, unsaid := errors.AsType[*unsaidError](err)
+	switch {
+	case unsaid || err == nil && j == nil:
+		return p.plan, nil
+	case err != nil:
 		return nil, err
 	}
-	if j != nil {
-		return j.Plan, nil
-	}
-	return p.plan, nil
+	return j.Plan, nil
 }
 
 func newPlanner(ctx context.Context, opts Options) (*planner, error) {

@@ -108,7 +108,11 @@ func (x *executor) prepare(ctx context.Context) error {
 		x.tables[bt.Table.Name().String()] = bt
 	}
 	name := journalName(p.plan.Places)
-	if x.journal, err = underWay(ctx, x.opts, name, p); err != nil {
+	x.journal, err = underWay(ctx, x.opts, name, p)
+	if unsaid, is := errors.AsType[*unsaidError](err); is {
+		return unsaid.close(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if x.journal != nil {
@@ -151,7 +155,7 @@ func underWay(ctx context.Context, opts Options, name string, p *planner) (*jour
 	if !j.Plan.rename(p.plan.Places) {
 		if j.marked() { // in a file that was given for two restores
 			return nil, &model.Error{Class: model.ErrRefused, Detail: "the journal is that of a restore into other databases, which is not finished: " + old,
-				Hint: "Finish that one first, or give another --journal. Nothing was changed"}
+				Hint: "Give another --journal; finish the first restore if its databases still exist. Nothing was changed"}
 		}
 		return nil, nil
 	}
@@ -184,13 +188,35 @@ func underWay(ctx context.Context, opts Options, name string, p *planner) (*jour
 	}
 	if !some {
 		// It finished, and could not say so. That is of use as long as nobody has
-		// written since; what is asked for later is another restore.
+		// written since.
 		same, err := j.unchanged(ctx, opts.Backup, p.places)
-		if err != nil || !same {
+		if err != nil {
 			return nil, err
+		}
+		if !same {
+			return nil, &unsaidError{j}
 		}
 	}
 	return j, nil
+}
+
+// unsaidError says that the restore of a journal has finished and could not say
+// so, and that its databases were written to since.
+type unsaidError struct{ journal *journal }
+
+// Error implements error.
+func (e *unsaidError) Error() string {
+	return "the last run of this restore has finished, and the databases were written to since"
+}
+
+// close says in the journal what its run could not, and refuses: who repeats a
+// command that failed at its last step does not mean to drop what was written since.
+func (e *unsaidError) close(ctx context.Context) error {
+	e.journal.Finished = true
+	if err := e.journal.save(ctx); err != nil {
+		return err
+	}
+	return &model.Error{Class: model.ErrRefused, Err: e, Hint: "No database was changed, and the journal is closed now. To restore once more, over what was written, run the same command again"}
 }
 
 // unchanged tells whether the tables still hold what was loaded into them.
@@ -370,6 +396,8 @@ func (x *executor) explain(err error) error {
 	}
 	e := &model.Error{Op: "restore", Err: err}
 	switch {
+	case x.kindDone(Unmark):
+		e.Hint = "All data is restored and checked, and the databases may be used; only the journal could not be closed. Running the same command again closes it"
 	case x.kindDone(Check):
 		e.Hint = "All data is restored and checked; what is left is to remove the marks. Run the same command again"
 	case x.kindDone(Mark) && errors.Is(err, model.ErrDamaged):

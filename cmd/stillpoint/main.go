@@ -15,7 +15,9 @@ import (
 
 func main() {
 	defer func() {
-		if p := recover(); p != nil { // a code of our own: that of a panic means "inconsistent" here
+		// Go's own code for a panic means "inconsistent" here. A goroutine's panic
+		// still ends with it.
+		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "error: a fault of this program, please report it: %v\n%s", p, debug.Stack())
 			os.Exit(1)
 		}

@@ -177,11 +177,11 @@ func (a *app) runRestore(ctx context.Context, o *restoreOptions, opts restore.Op
 	switch hint := journalElsewhere(err); {
 	case err == nil:
 		defer func() { err = errors.Join(err, lock.Release()) }()
-	case hint == "":
+	case errors.Is(err, model.ErrLocked), hint == "" && o.journal == "":
 		return err
 	case o.journal == "":
 		return &model.Error{Err: err, Hint: hint}
-	} // where nothing can be written, nothing has to be kept from being deleted
+	} // where no lock can be had, a journal elsewhere has to do
 	p := a.progress()
 	defer p.Close()
 	opts.Approve = func(_ context.Context, plan *restore.Plan) error { return a.approve(o, plan) }
@@ -203,6 +203,9 @@ func journalElsewhere(err error) string {
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return "If the repository may only be read, keep" + elsewhere
+	}
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+		return "Where the file system has no locks, keep" + elsewhere
 	}
 	return ""
 }
