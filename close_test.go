@@ -78,7 +78,7 @@ func TestCloseWaitsForHooksAndForAnotherClose(t *testing.T) {
 	select {
 	case <-closed:
 		t.Error("Close did not wait for a hook under way")
-	default:
+	case <-time.After(100 * time.Millisecond):
 	}
 	close(leave)
 	must(t, <-closed)

@@ -98,8 +98,8 @@ func txnOptions(cfg *config.Config, o openOptions) (txn.Options, error) {
 
 // Close refuses new transactions and other calls, waits for those that have begun
 // and for the work behind their commits, and closes the databases. A transaction
-// of Begin that is never ended keeps Close waiting. A second Close waits for the
-// first.
+// of Begin that is never ended keeps Close waiting, and so does a call that Close
+// is called from: a scan's loop, a hook. A second Close waits for the first.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {

@@ -28,7 +28,7 @@ type meter struct {
 type costs struct {
 	Trips      int64 // round trips
 	Statements int64
-	Durable    int64 // commits that were written to the disk before they were answered
+	Commits    int64 // in the server's log of changes, which it flushes for each
 }
 
 // behind starts a PostgreSQL server behind a proxy. Nothing but what comes through
@@ -56,9 +56,9 @@ func (m *meter) during(f func()) costs {
 	spent := m.traffic().Sub(traffic)
 	records := m.server.Exec(m.t, "postgres", fmt.Sprintf(
 		`SELECT coalesce(sum(count), 0) FROM pg_get_wal_stats('%s', '%s', true) WHERE "resource_manager/record_type" = 'Transaction/COMMIT'`, lsn, m.lsn()))
-	durable, err := strconv.ParseInt(records[0][0], 10, 64)
+	commits, err := strconv.ParseInt(records[0][0], 10, 64)
 	must(m.t, err)
-	return costs{m.proxy.RoundTrips() - trips, spent.Statements, durable}
+	return costs{m.proxy.RoundTrips() - trips, spent.Statements, commits}
 }
 
 func (m *meter) lsn() string {
@@ -66,7 +66,7 @@ func (m *meter) lsn() string {
 }
 
 // times multiplies the costs of one transaction.
-func (c costs) times(n int64) costs { return costs{c.Trips * n, c.Statements * n, c.Durable * n} }
+func (c costs) times(n int64) costs { return costs{c.Trips * n, c.Statements * n, c.Commits * n} }
 
 func openPlain(t *testing.T, p stillpoint.Properties, defs ...stillpoint.TableDef) *stillpoint.DB {
 	t.Helper()
@@ -100,7 +100,7 @@ func TestAReadModifyWriteOfOneDatabaseCostsTwoRoundTrips(t *testing.T) {
 			change()
 		}
 	})
-	if want := (costs{Trips: 2, Statements: 2, Durable: 1}).times(n); got != want {
+	if want := (costs{Trips: 2, Statements: 2, Commits: 1}).times(n); got != want {
 		t.Errorf("%d transactions cost %+v; want %+v", n, got, want)
 	}
 
@@ -161,11 +161,11 @@ func TestATransactionOverTwoDatabasesCostsThreeRoundTripsUpToItsAnswer(t *testin
 		})
 	})
 	// The Coordinator's database: the read, and the commit point with its record.
-	if want := (costs{Trips: 2, Statements: 3, Durable: 1}).times(n); gotA != want {
+	if want := (costs{Trips: 2, Statements: 3, Commits: 1}).times(n); gotA != want {
 		t.Errorf("%d transactions cost the Coordinator's database %+v; want %+v", n, gotA, want)
 	}
 	// The other one: the read, the preparation, and behind the answer the settling.
-	if want := (costs{Trips: 3, Statements: 3, Durable: 2}).times(n); gotB != want {
+	if want := (costs{Trips: 3, Statements: 3, Commits: 2}).times(n); gotB != want {
 		t.Errorf("%d transactions cost the other database %+v; want %+v", n, gotB, want)
 	}
 }

@@ -25,7 +25,8 @@ const (
 
 // Hooks are called at the turns of transactions, for metrics and tracing. Any
 // may be nil; they are called from the goroutine of the transaction, must be
-// quick, and may run at once for different transactions.
+// quick, and may run at once for different transactions. DB.Close waits for them,
+// so they must not call it.
 type Hooks struct {
 	// Begin is called when a transaction begins; the context that it returns
 	// governs the transaction from there, so that a span can travel in it; nil

@@ -120,7 +120,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
+		return ctx.Err() == nil // both may be ready
 	case <-ctx.Done():
 		return false
 	}

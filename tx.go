@@ -183,7 +183,9 @@ func (tx *Tx) scanRows(ctx context.Context, r scanRequest) iter.Seq2[*model.Row,
 }
 
 func (tx *Tx) write(ctx context.Context, w writeRequest) error {
-	if !tx.writes || tx.deletes {
+	if w.kind == deleteKind && tx.writes && tx.wrote.table == w.table.Name() && tx.wrote.key.Compare(w.key) == 0 {
+		tx.deletes = true
+	} else if !tx.writes || tx.deletes {
 		tx.writes, tx.deletes, tx.wrote = true, w.kind == deleteKind, doubt{w.table.Name(), w.key}
 	}
 	inner := txn.Write{Table: w.table.Name(), Key: w.key, Set: w.set, If: w.guard}
