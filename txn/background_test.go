@@ -90,16 +90,21 @@ func TestCloseWaitsForSettlements(t *testing.T) {
 	}
 }
 
-func TestAFailedSettlementIsMadeUpForByTheNextReader(t *testing.T) {
-	w := newWorld(t, worldOptions{two: true})
-	c := w.open()
-	c.fill(2, accountsName, vaultName)
+// cannotSettle makes every settlement of the client's fail.
+func (c *client) cannotSettle() {
 	c.onMutate(func(b storage.Batch, next func() error) error {
 		if settles(b) {
 			return storage.UnavailableError("b", errStop)
 		}
 		return next()
 	})
+}
+
+func TestAFailedSettlementIsMadeUpForByTheNextReader(t *testing.T) {
+	w := newWorld(t, worldOptions{two: true})
+	c := w.open()
+	c.fill(2, accountsName, vaultName)
+	c.cannotSettle()
 	w.must(c.transfer(c.begin(), accountsName, vaultName))
 	w.must(c.Flush(ctx))
 	c.onMutate(nil)
@@ -122,12 +127,7 @@ func TestNothingIsPreparedOnARecordThatIsNotSettled(t *testing.T) {
 	w := newWorld(t, worldOptions{two: true})
 	c := w.open()
 	c.fill(2, accountsName, vaultName)
-	c.onMutate(func(b storage.Batch, next func() error) error {
-		if settles(b) {
-			return storage.UnavailableError("b", errStop)
-		}
-		return next()
-	})
+	c.cannotSettle()
 	first := c.begin()
 	w.must(c.transfer(first, accountsName, vaultName))
 	w.must(c.Flush(ctx))

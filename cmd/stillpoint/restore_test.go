@@ -16,6 +16,8 @@ func TestARestoreGoesOnWithoutWritingToTheRepository(t *testing.T) {
 		&repo.NoSpaceError{Location: "/backups", Err: syscall.ENOSPC},
 		fmt.Errorf("lock /backups: %w", fs.ErrPermission),
 		fmt.Errorf("lock /backups: %w", syscall.EROFS),
+		fmt.Errorf("lock /backups: %w", syscall.ENOLCK),
+		fmt.Errorf("lock /backups: %w", errors.ErrUnsupported),
 	} {
 		if got := journalElsewhere(err); !strings.Contains(got, "--journal FILE. Nothing was changed") {
 			t.Errorf("%v: the way out is %q", err, got)
