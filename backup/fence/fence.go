@@ -46,6 +46,8 @@ type Options struct {
 	Budget time.Duration // how long to go on trying; 0 = 30 s
 	Hold   time.Duration // the longest time that Under leaves its function; 0 = 1 s
 	Pause  time.Duration // mean pause after the first attempt; it doubles up to 16 times this; 0 = 100 ms
+	// Spread draws a number from [0, n), by which pauses differ; nil = at random.
+	Spread func(n time.Duration) time.Duration
 	// Coordinator is the Coordinator's table.
 	Coordinator model.TableName
 }
@@ -60,6 +62,9 @@ func (o Options) withDefaults() Options {
 	set(&o.Budget, 30*time.Second)
 	set(&o.Hold, time.Second)
 	set(&o.Pause, 100*time.Millisecond)
+	if o.Spread == nil {
+		o.Spread = rand.N[time.Duration]
+	}
 	return o
 }
 
@@ -138,7 +143,7 @@ func Take(ctx context.Context, members []Member, opts Options) (*Held, error) {
 			return h, err
 		}
 		h.note(busy)
-		rest := pause/2 + rand.N(pause)
+		rest := pause/2 + opts.Spread(pause)
 		if time.Since(start)+rest > opts.Budget {
 			return h, &model.Error{Class: model.ErrConflict, Op: "take the commit fence",
 				Detail: fmt.Sprintf("not granted in %d attempts within %v; the last one: %v", h.tries, opts.Budget, err),

@@ -53,7 +53,7 @@ func (w *world) backup(ctx context.Context, gates []*gate) (*copied, error) {
 		if err := snaps[0].Open(ctx); err != nil {
 			return nil, err
 		}
-	} else if _, err := fence.Under(ctx, members, fence.Options{Coordinator: coordinatorName, Budget: 20 * time.Second}, open); err != nil {
+	} else if _, err := fence.Under(ctx, members, fence.Options{Coordinator: coordinatorName, Budget: 20 * time.Second, Spread: w.spread}, open); err != nil {
 		return nil, err
 	}
 	for i, s := range snaps {

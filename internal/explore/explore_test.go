@@ -67,7 +67,7 @@ func anything(string) bool { return true }
 func TestRestoredStateIsExactlyTheCut(t *testing.T) {
 	if *replay {
 		synctest.Test(t, func(t *testing.T) {
-			res := Run(t.Context(), *seed, t.Logf)
+			res := Run(t.Context(), *seed, func(line string) { t.Log(line) })
 			t.Logf("%d steps, %d commits, %d backups", res.Steps, res.Commits, res.Backups)
 			for _, p := range res.Problems {
 				t.Error(p)

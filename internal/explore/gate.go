@@ -65,6 +65,7 @@ func (g *gate) read(ctx context.Context, label func() string) error {
 
 // Mutate implements storage.Storage.
 func (g *gate) Mutate(ctx context.Context, b storage.Batch) error {
+	ctx = g.sched.begin(ctx)
 	switch f := g.sched.wait(ctx, g.p, stopWrite, "writes "+g.describe(b)); f {
 	case conflict:
 		return storage.ConflictError(g.Name(), errSimulated)
@@ -92,7 +93,7 @@ func (g *gate) Mutate(ctx context.Context, b storage.Batch) error {
 
 func (g *gate) apply(ctx context.Context, b storage.Batch) error {
 	err := g.Storage.Mutate(ctx, b)
-	if g.sched.trace != nil && err != nil {
+	if err != nil {
 		g.sched.note("%s: not applied: %v", g.describe(b), err)
 	}
 	return err

@@ -1,9 +1,7 @@
 package explore
 
 import (
-	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -13,18 +11,14 @@ func trace(t *testing.T, seed uint64) string {
 	t.Helper()
 	var b strings.Builder
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		Run(t.Context(), seed, func(format string, args ...any) {
-			mu.Lock()
-			defer mu.Unlock()
-			fmt.Fprintf(&b, format+"\n", args...)
-		})
+		Run(t.Context(), seed, func(line string) { b.WriteString(line + "\n") })
 	})
 	return b.String()
 }
 
 // TestMostSeedsReplay looks whether a seed that has shown something will show
-// it again. Pauses of the fence are random, so not every seed does.
+// it again. The order in which Go runs programs between two steps is not the
+// seed's, so one in some hundreds does not.
 func TestMostSeedsReplay(t *testing.T) {
 	const seeds = 200
 	same := 0
@@ -35,7 +29,7 @@ func TestMostSeedsReplay(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d seeds gave the same steps twice", same, seeds)
-	if same < seeds*8/10 {
+	if same < seeds*95/100 {
 		t.Errorf("only %d of %d seeds gave the same steps twice", same, seeds)
 	}
 }

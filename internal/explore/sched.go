@@ -42,7 +42,8 @@ type stop struct {
 	p     *process
 	label string // stable under one seed, for order and trace
 	kind  stopKind
-	order int
+	order int  // of two with one label the one whose write was first begun is first
+	sent  bool // a write that its process has sent before it crashed; guarded by scheduler.mu
 	goOn  chan fate
 }
 
@@ -74,7 +75,8 @@ type scheduler struct {
 	last  *process
 	procs []*process
 	saw   func(what string)
-	trace func(format string, args ...any)
+	trace func(line string)
+	notes []string // what happened since the last step; guarded by mu
 }
 
 // Budget bounds what goes wrong in one schedule.
@@ -86,7 +88,7 @@ type Budget struct {
 	Jumps   int // of the clock, beyond every lease
 }
 
-func newScheduler(rng *rand.Rand, budget Budget, trace func(string, ...any)) *scheduler {
+func newScheduler(rng *rand.Rand, budget Budget, trace func(line string)) *scheduler {
 	s := &scheduler{rng: rng, budget: budget, saw: func(string) {}, arrived: make(chan struct{}, 1), trace: trace}
 	if rng.IntN(2) == 0 {
 		s.sticky = 0.5 + 0.4*rng.Float64()
@@ -118,6 +120,20 @@ func (s *scheduler) work(f func()) {
 	}()
 }
 
+type orderKey struct{}
+
+// begin gives all stops of a write the place of its first.
+func (s *scheduler) begin(ctx context.Context) context.Context {
+	return context.WithValue(ctx, orderKey{}, s.next())
+}
+
+func (s *scheduler) next() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	return s.count
+}
+
 func (s *scheduler) wake() {
 	select {
 	case s.arrived <- struct{}{}:
@@ -130,35 +146,54 @@ func (s *scheduler) wait(ctx context.Context, p *process, kind stopKind, label s
 	if kind != stopLate && kind != stopApply && p.ctx.Err() != nil {
 		return dead
 	}
-	st := &stop{p: p, label: p.name + " " + label, kind: kind, goOn: make(chan fate, 1)}
+	order, begun := ctx.Value(orderKey{}).(int)
+	if !begun {
+		order = s.next()
+	}
+	st := &stop{p: p, label: p.name + " " + label, kind: kind, order: order, goOn: make(chan fate, 1)}
 	s.mu.Lock()
-	s.count++
-	st.order = s.count
 	s.stops = append(s.stops, st)
 	s.mu.Unlock()
 	s.wake()
 	if kind == stopLate || kind == stopApply { // the database does not care what became of its client
 		return <-st.goOn
 	}
-	select {
+	select { // never both: the scheduler lets a call go on, or moves the clock, or crashes a process
 	case f := <-st.goOn:
 		return f
 	case <-p.ctx.Done():
-		s.remove(st)
-		return dead
-	case <-ctx.Done():
-		s.remove(st)
-		if kind == stopWrite {
-			return deliverLate // it was on its way
-		}
+	case <-ctx.Done(): // of which p.ctx may be the cause
+	}
+	switch sent := s.remove(st); {
+	case p.ctx.Err() == nil && kind == stopWrite, sent:
+		return deliverLate // it was on its way
+	case p.ctx.Err() == nil:
 		return unavailable
 	}
+	return dead
 }
 
-func (s *scheduler) remove(st *stop) {
+// remove forgets a call, and tells whether its process had sent it before it crashed.
+func (s *scheduler) remove(st *stop) (sent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stops = slices.DeleteFunc(s.stops, func(o *stop) bool { return o == st })
+	return st.sent
+}
+
+// crash ends a process. Of the writes that it is about to make, chance decides
+// which it has sent.
+func (s *scheduler) crash(p *process) {
+	s.mu.Lock()
+	stops := slices.Clone(s.stops)
+	slices.SortFunc(stops, compareStops)
+	for _, st := range stops {
+		if st.p == p && st.kind == stopWrite {
+			st.sent = s.rng.IntN(2) == 0
+		}
+	}
+	s.mu.Unlock()
+	p.crash()
 }
 
 // errStuck means that nothing moves although programs are left.
@@ -167,8 +202,10 @@ var errStuck = fmt.Errorf("nothing moves any more, and not all programs have end
 // run schedules until all programs have ended and nothing is under way.
 func (s *scheduler) run() error {
 	const most = 5000
-	for ; s.now() < most; s.step.Add(1) {
+	for s.now() < most {
 		synctest.Wait()
+		s.tell()
+		s.step.Add(1) // while nobody looks at it
 		s.mu.Lock()
 		ready := s.ready()
 		over := s.working == 0 && len(s.stops) == 0
@@ -199,10 +236,12 @@ func (s *scheduler) ready() []*stop {
 			ready = append(ready, st)
 		}
 	}
-	slices.SortFunc(ready, func(a, b *stop) int {
-		return cmp.Or(cmp.Compare(a.label, b.label), cmp.Compare(a.order, b.order))
-	})
+	slices.SortFunc(ready, compareStops)
 	return ready
+}
+
+func compareStops(a, b *stop) int {
+	return cmp.Or(cmp.Compare(a.label, b.label), cmp.Compare(a.order, b.order))
 }
 
 // letGo picks a call and its fate.
@@ -221,9 +260,7 @@ func (s *scheduler) letGo(ready []*stop) {
 	if f != proceed {
 		s.saw(fateNames[f])
 	}
-	if s.trace != nil {
-		s.trace("%4d %s: %s", s.now(), st.label, fateNames[f])
-	}
+	s.note("%s: %s", st.label, fateNames[f])
 	s.remove(st)
 	st.goOn <- f
 }
@@ -266,7 +303,7 @@ func (s *scheduler) misfortune() bool {
 		s.budget.Crashes--
 		s.note("%s crashes", p.name)
 		s.saw("crash")
-		p.crash()
+		s.crash(p)
 	case 1:
 		if s.budget.Freezes == 0 || !p.mortal {
 			return false
@@ -286,9 +323,27 @@ func (s *scheduler) misfortune() bool {
 	return true
 }
 
+// note adds a line to the trace.
 func (s *scheduler) note(format string, args ...any) {
-	if s.trace != nil {
-		s.trace("%4d "+format, append([]any{s.now()}, args...)...)
+	if s.trace == nil {
+		return
+	}
+	line := fmt.Sprintf("%4d "+format, append([]any{s.now()}, args...)...)
+	s.mu.Lock()
+	s.notes = append(s.notes, line)
+	s.mu.Unlock()
+}
+
+// tell traces what was noted since the last step. Programs run at the same
+// time between two steps, so the order of their lines is not theirs.
+func (s *scheduler) tell() {
+	s.mu.Lock()
+	notes := s.notes
+	s.notes = nil
+	s.mu.Unlock()
+	slices.Sort(notes)
+	for _, line := range notes {
+		s.trace(line)
 	}
 }
 

@@ -98,6 +98,7 @@ type world struct {
 	load   txntest.Workload
 	dbs    []*memory.Database
 	copies []*copied
+	spread func(time.Duration) time.Duration // of the backup's pauses
 
 	mu     sync.Mutex
 	voided int
@@ -140,9 +141,8 @@ type Result struct {
 }
 
 // Run runs the schedule of a seed. It must be called inside a bubble of
-// testing/synctest. trace, if not nil, is told of every step, by
-// several goroutines.
-func Run(ctx context.Context, seed uint64, trace func(format string, args ...any)) (res Result) {
+// testing/synctest. trace, if not nil, is told of every step.
+func Run(ctx context.Context, seed uint64, trace func(line string)) (res Result) {
 	rng := rand.New(rand.NewPCG(seed, 0xb0bb1e))
 	w := &world{shape: draw(rng), oracle: newOracle(), seen: Sightings{}}
 	w.sched = newScheduler(rng, w.shape.Budget, trace)
@@ -178,7 +178,7 @@ func Run(ctx context.Context, seed uint64, trace func(format string, args ...any
 	res.Steps, res.Commits, res.Backups, res.Refused = w.sched.now(), w.oracle.count(), len(w.copies), w.voided
 	res.Seen = w.seen
 	if trace != nil && len(res.Problems) > 0 {
-		trace("history:\n%s", w.load.History.History())
+		trace(fmt.Sprintf("history:\n%s", w.load.History.History()))
 	}
 	return res
 }
@@ -277,6 +277,8 @@ func (w *world) fail(err error) {
 func (w *world) startBackup(ctx context.Context, rng *rand.Rand) {
 	p := w.sched.process(ctx, "backup")
 	p.perfect, p.mortal = true, rng.IntN(4) == 0
+	pauses := rand.New(rand.NewPCG(rng.Uint64(), 3))
+	w.spread = func(n time.Duration) time.Duration { return time.Duration(pauses.Int64N(int64(n))) }
 	delays := make([]int, w.shape.Backups)
 	for i := range delays {
 		delays[i] = rng.IntN(60)
