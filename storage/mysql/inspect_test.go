@@ -158,6 +158,44 @@ func TestEachMissingRightIsFoundWithTheGrantThatHelps(t *testing.T) {
 	}
 }
 
+func TestEachRightThatARestoreLacksIsFoundWithTheGrantThatHelps(t *testing.T) {
+	server := testenv.MariaDB(t)
+	admin := open(t)
+	there, absent := server.Namespace(t), server.Namespace(t)
+	table := newTable(t, admin, there, "t")
+	name, password := server.User(t, "SELECT ON `scalardb`.*", "PROCESS ON *.*")
+	ctx := context.Background()
+	opts := storage.InspectOptions{Tables: []model.TableName{table.Name(), {Namespace: absent, Name: "new"}}, Restore: true}
+	asked := map[string]storage.Severity{}
+	for range 6 { // each round grants what is asked for, until nothing is missing
+		s := openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) })
+		in, err := s.Inspect(ctx, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(in.Findings) == 0 {
+			break
+		}
+		for _, f := range in.Findings {
+			asked[strings.Replace(strings.Replace(f.Subject, there, "there", 1), absent, "absent", 1)] = f.Severity
+			server.Exec(t, f.Fix)
+		}
+	}
+	want := map[string]storage.Severity{"SELECT, CREATE on `there`.*": storage.Blocker, "SELECT, CREATE on `absent`.*": storage.Blocker,
+		"INSERT on `there`.`t`": storage.Blocker, "DROP on `there`.*": storage.Blocker}
+	if !maps.Equal(asked, want) {
+		t.Errorf("asked for %v", asked)
+	}
+	tables, err := admin.Admin().Tables(ctx, there)
+	if err != nil || len(tables) != 1 {
+		t.Errorf("what was tried left something: %v %v", tables, err)
+	}
+	var left string
+	if err := server.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE TABLE_NAME LIKE 'stillpoint\\_%'").Scan(&left); err != nil || left != "0" {
+		t.Errorf("%s tables are left: %v", left, err)
+	}
+}
+
 func TestAProofThatMayNotInsertSaysWhatToGrant(t *testing.T) {
 	server := testenv.MariaDB(t)
 	admin := open(t)
