@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/config"
-	"github.com/stillpoint-db/stillpoint/model"
 )
 
 func backupCommand(a *app) *cobra.Command {
@@ -47,21 +45,20 @@ func (f *repoFlag) open() (repo.Repository, error) {
 	return repo.InFolder(f.folder), nil
 }
 
-// openBackup opens a backup that the command line names: a misuse if it, or the
-// repository, is not there.
-func openBackup(ctx context.Context, r repo.Repository, id string) (*catalog.Backup, error) {
-	_, err := r.List(ctx)
-	if errors.Is(err, model.ErrNotFound) {
-		return nil, usagef("--repo %s: there is no backup repository", r.Location())
-	}
+// existing names a repository that must be there.
+func (f *repoFlag) existing(ctx context.Context) (repo.Repository, error) {
+	r, err := f.open()
 	if err != nil {
 		return nil, err
 	}
+	_, err = r.List(ctx)
+	return r, misnamed(err)
+}
+
+// openBackup opens a backup that the command line names.
+func openBackup(ctx context.Context, r repo.Repository, id string) (*catalog.Backup, error) {
 	b, err := catalog.Open(ctx, r, id)
-	if errors.Is(err, model.ErrNotFound) {
-		return nil, usage(err)
-	}
-	return b, err
+	return b, misnamed(err)
 }
 
 // backupFlag is the flag --backup.

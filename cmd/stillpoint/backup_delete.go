@@ -30,7 +30,7 @@ not finished. Nothing that is not a backup is ever deleted.
 		Example: `  stillpoint backup delete --repo /backups --backup 20261122T083001Z-7f3a --yes`,
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) (err error) {
-			r, err := from.open()
+			r, err := from.existing(ctx)
 			if err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ not finished. Nothing that is not a backup is ever deleted.
 				return usagef("--backup ID is missing: which backup to delete")
 			}
 			if id, err = catalog.Resolve(ctx, r, id); err != nil {
-				return err
+				return misnamed(err)
 			}
 			if _, err := repo.ParseID(id); err != nil {
 				return err
@@ -54,7 +54,7 @@ not finished. Nothing that is not a backup is ever deleted.
 				}
 			}
 			if state == "" {
-				return &model.Error{Class: model.ErrNotFound, Detail: fmt.Sprintf("there is no backup %q in %s", id, r.Location()),
+				return &model.Error{Class: errUsage, Detail: fmt.Sprintf("there is no backup %q in %s", id, r.Location()),
 					Hint: "See them with: stillpoint backup list --repo " + r.Location()}
 			}
 			if !yes {

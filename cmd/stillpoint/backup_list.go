@@ -32,7 +32,7 @@ backup create removes them.
   stillpoint backup list --repo /backups --output json`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			r, err := from.open()
+			r, err := from.existing(ctx)
 			if err != nil {
 				return err
 			}
@@ -122,11 +122,11 @@ func backupShowCommand(a *app) *cobra.Command {
 		Example: `  stillpoint backup show --repo /backups --backup latest`,
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			r, err := from.open()
+			r, err := from.existing(ctx)
 			if err != nil {
 				return err
 			}
-			b, err := catalog.Open(ctx, r, which.id)
+			b, err := openBackup(ctx, r, which.id)
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ How far a backup was verified is noted beside it, for backup list.
   stillpoint backup verify --repo /backups --backup latest --trial-restore`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			r, err := from.open()
+			r, err := from.existing(ctx)
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ How far a backup was verified is noted beside it, for backup list.
 			rep, err := verify.Run(ctx, r, which.id, opts)
 			if err != nil {
 				task.Fail(err)
-				return err
+				return misnamed(err)
 			}
 			task.Done("")
 			show.Close()

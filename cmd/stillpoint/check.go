@@ -74,11 +74,8 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 	}
 	if o.queries != "" {
 		data, err := textfile.Read("read the queries", o.queries)
-		if errors.Is(err, model.ErrNotFound) {
-			return usage(err)
-		}
 		if err != nil {
-			return err
+			return misnamed(err)
 		}
 		if opts.Queries, err = check.ParseQueries(data); err != nil {
 			return err
@@ -92,7 +89,7 @@ func (a *app) check(ctx context.Context, o *checkOptions) error {
 			return a.runCheck(ctx, check.NewDatabases(filepath.Base(a.configFile), set, cfg.Transaction.CoordinatorNamespace), opts)
 		})
 	}
-	r, err := o.repo.open()
+	r, err := o.repo.existing(ctx)
 	if err != nil {
 		return err
 	}

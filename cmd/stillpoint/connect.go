@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/stillpoint-db/stillpoint/config"
-	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 	"github.com/stillpoint-db/stillpoint/storage/multi"
 )
@@ -17,10 +15,7 @@ func (a *app) load() (*config.Config, error) {
 		return nil, usagef("--config FILE is missing: the properties file that names the databases")
 	}
 	cfg, err := config.Load(a.configFile)
-	if errors.Is(err, model.ErrNotFound) {
-		return nil, usage(err)
-	}
-	return cfg, err
+	return cfg, misnamed(err)
 }
 
 // connected runs a function on the opened databases of --config, and closes

@@ -121,6 +121,14 @@ func usage(err error) error {
 	return &model.Error{Class: errUsage, Detail: err.Error()}
 }
 
+// misnamed marks as a misuse that what the command line names is not there.
+func misnamed(err error) error {
+	if errors.Is(err, model.ErrNotFound) {
+		return usage(err)
+	}
+	return err
+}
+
 func usagef(format string, args ...any) error {
 	return &model.Error{Class: errUsage, Detail: fmt.Sprintf(format, args...)}
 }

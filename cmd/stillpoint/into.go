@@ -65,11 +65,8 @@ func (a *app) openFrom(ctx context.Context, spec string, dryRun bool) (storage.S
 		file, name = spec[:i], spec[i+1:]
 	}
 	cfg, err := config.Load(file)
-	if errors.Is(err, model.ErrNotFound) {
-		return nil, usage(err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, misnamed(err)
 	}
 	var names []string
 	for _, s := range cfg.Storages {

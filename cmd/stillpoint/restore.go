@@ -122,7 +122,7 @@ func (a *app) restoring(ctx context.Context, o *restoreOptions, run func(restore
 	if o.workers < 1 {
 		return usagef("--workers is at least 1")
 	}
-	folder, err := o.repo.open()
+	folder, err := o.repo.existing(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -66,10 +65,7 @@ func (o *schemaOptions) load() (*schema.Schema, error) {
 		return nil, usagef("--schema FILE is missing; without one, --coordinator is for the Coordinator's table alone")
 	}
 	s, err := schema.Load(o.file)
-	if errors.Is(err, model.ErrNotFound) {
-		return nil, usage(err)
-	}
-	return s, err
+	return s, misnamed(err)
 }
 
 func (o *schemaOptions) options(cfg *config.Config) schema.Options {
