@@ -104,6 +104,24 @@ func TestCallsOfATransaction(t *testing.T) {
 				w.must(err)
 				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
 			}, answer: calls{"scan": 2, "mutate": 2}},
+		{name: "SERIALIZABLE, a scan, a read of a missing record, another one and a write, one after the other", options: []func(*txn.Options){serializable},
+			run: func(w *world, tx *txn.Tx) {
+				_, err := numbers(tx, inBranch())
+				w.must(err)
+				read(w, tx, vaultName, 9)
+				read(w, tx, vaultName, 1)
+				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
+			}, answer: calls{"get": 4, "scan": 2, "mutate": 2}},
+		{name: "SERIALIZABLE, two scans and a write: both once more, and again", options: []func(*txn.Options){serializable},
+			run: func(w *world, tx *txn.Tx) {
+				for _, name := range []model.TableName{accountsName, vaultName} {
+					s := inBranch()
+					s.Table = name
+					_, err := numbers(tx, s)
+					w.must(err)
+				}
+				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
+			}, answer: calls{"scan": 6, "mutate": 2}},
 		{name: "SNAPSHOT, a scan and 1 write", run: func(w *world, tx *txn.Tx) {
 			_, err := numbers(tx, inBranch())
 			w.must(err)

@@ -64,6 +64,7 @@ type scanned struct {
 	rows  []*model.Row // of the user; nil if not kept
 	kept  bool
 	sum   fingerprint
+	pages int  // read
 	whole bool // it was read to its end
 	// returned are the hashes of the first records that a scan by an index or in
 	// an order returned; see fingerprint.
@@ -116,6 +117,7 @@ func (tx *Tx) scan(ctx context.Context, s Scan, yield func(*model.Row) bool) err
 		if err != nil {
 			return err
 		}
+		rec.pages = cur.pages
 		for _, f := range page {
 			row := tx.rowOf(t, f.row)
 			rec.add(tx, f.row)

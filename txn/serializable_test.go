@@ -138,6 +138,90 @@ func TestAReadOnlySerializableTransactionIsValidated(t *testing.T) {
 	}
 }
 
+// TestARowThatCameAndWentIsNoticed: a transaction reads that a row is not there and
+// then what another one wrote together with that row; while it validates, a third
+// one takes the row away again, together with something else that was read. No
+// moment showed all of it, at whatever point of the validation that happens.
+func TestARowThatCameAndWentIsNoticed(t *testing.T) {
+	side := model.Key{Partition: []model.Value{model.TextValue("side")}, Clustering: at(1).Clustering}
+	get := func(w *world, tx *txn.Tx, key model.Key) {
+		_, err := tx.Get(ctx, accountsName, key)
+		w.must(err)
+	}
+	scan := func(w *world, tx *txn.Tx, s txn.Scan) {
+		_, err := numbers(tx, s)
+		w.must(err)
+	}
+	inVault := inBranch()
+	inVault.Table = vaultName
+	for name, c := range map[string]struct {
+		page          int
+		before, after func(*world, *txn.Tx)
+		row           model.TableName // of number 9
+		from          []int           // the accounts that are there
+		first         bool            // account 1 changes when the row comes
+	}{
+		"a read, and a scan": {page: 1000, row: accountsName, from: []int{1},
+			before: func(w *world, tx *txn.Tx) { get(w, tx, at(9)) }, after: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }},
+		"an empty scan, and another one": {page: 1000, row: vaultName, from: []int{1}, first: true,
+			before: func(w *world, tx *txn.Tx) {
+				none := inVault
+				none.Where = model.Predicate{{{Column: "note", Op: model.Eq, Value: model.TextValue("9")}}}
+				scan(w, tx, none)
+			}, after: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }},
+		"two scans, and a read": {page: 1000, row: vaultName, from: []int{1},
+			before: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()); scan(w, tx, inVault) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
+		"two scans the other way round, and a read": {page: 1000, row: vaultName, from: []int{1},
+			before: func(w *world, tx *txn.Tx) { scan(w, tx, inVault); scan(w, tx, inBranch()) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
+		"a scan of several pages, and a read": {page: 1, row: accountsName, from: []int{1, 2, 10},
+			before: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for moment := 0; ; moment++ {
+				w := newWorld(t, worldOptions{})
+				reader, other := w.open(serializable, func(o *txn.Options) { o.PageSize, o.Parallelism = c.page, 1 }), w.open(synchronous)
+				setup := other.begin()
+				for _, no := range c.from {
+					w.must(setup.Insert(ctx, put(accountsName, no, 1)))
+				}
+				w.must(setup.Insert(ctx, put(vaultName, 1, 1)))
+				w.must(setup.Insert(ctx, txn.Write{Table: accountsName, Key: side, Set: balance(1)}))
+				w.must(setup.Commit(ctx))
+
+				tx := reader.begin(readOnly)
+				c.before(w, tx)
+				comes := other.begin()
+				w.must(comes.Insert(ctx, txn.Write{Table: c.row, Key: at(9), Set: append(balance(9), txn.Set{Column: "note", Value: model.TextValue("9")})}))
+				w.must(comes.Put(ctx, txn.Write{Table: accountsName, Key: side, Set: balance(2)}))
+				if c.first {
+					w.must(comes.Put(ctx, put(accountsName, 1, 2)))
+				}
+				w.must(comes.Commit(ctx))
+				c.after(w, tx)
+
+				looks := 0
+				goes := func() {
+					if looks++; looks != moment+1 {
+						return
+					}
+					tx := other.begin()
+					w.must(tx.Delete(ctx, txn.Write{Table: c.row, Key: at(9)}))
+					w.must(tx.Put(ctx, put(accountsName, 1, 3)))
+					w.must(tx.Commit(ctx))
+				}
+				reader.onScan(func(next func() (storage.Page, error)) (storage.Page, error) { goes(); return next() })
+				reader.onGet(func(_ []storage.Get, next func() ([]*model.Row, error)) ([]*model.Row, error) { goes(); return next() })
+				if err := tx.Commit(ctx); !errors.Is(err, model.ErrConflict) {
+					t.Errorf("gone before look %d of the validation: %v", moment+1, err)
+				}
+				if looks <= moment {
+					break
+				}
+			}
+		})
+	}
+}
+
 func TestRecordsThatALongScanPassedAreStillGuarded(t *testing.T) {
 	for _, change := range []func(*txn.Options){serializable, readCommitted, func(*txn.Options) {}} {
 		for _, harmed := range []bool{true, false} {

@@ -30,6 +30,13 @@ func needsValidation(e *entry) bool { return e.known && e.byKey && e.kind == wri
 // validate reads again what the transaction has read, and fails if it is not the
 // same. Its own records are prepared by then, so that of two transactions that
 // each read what the other writes at least one sees the other.
+//
+// That a record is the same version says that it has been so since it was read.
+// That it is not there says nothing of the kind: it may have come and gone
+// meanwhile, because a deletion leaves no trace. So all that was absent is looked at
+// before any version is: that was true together with every version that is found
+// unchanged afterwards. A look at a scan tells of absence and of versions; if there
+// are several, each is made again after all of them.
 func (tx *Tx) validate(ctx context.Context) error {
 	if mutant.On("txn.skip-validation") {
 		return nil
@@ -46,19 +53,40 @@ func (tx *Tx) validate(ctx context.Context) error {
 			present = append(present, f)
 		}
 	}
-	if err := tx.validateAll(ctx, tx.scans, absent); err != nil {
+	var empty, found []*scanned
+	looks := 0
+	for _, rec := range tx.scans {
+		if rec.sum.rows == 0 {
+			empty = append(empty, rec)
+			continue
+		}
+		found = append(found, rec)
+		looks += rec.looks()
+	}
+	if looks > 1 {
+		if err := tx.validateAll(ctx, tx.scans, absent); err != nil {
+			return err
+		}
+		return tx.validateAll(ctx, found, present)
+	}
+	if err := tx.validateAll(ctx, empty, absent); err != nil {
+		return err
+	}
+	if err := tx.validateAll(ctx, found, nil); err != nil {
 		return err
 	}
 	return tx.validateAll(ctx, nil, present)
 }
 
+// looks is the number of moments of which a scan tells.
+func (rec *scanned) looks() int {
+	if rec.scan.Kind == storage.ScanIndex && !rec.table.caps.AtomicScan {
+		return rec.pages + 1 // the index, and that of the before column
+	}
+	return rec.pages
+}
+
 // validateAll validates scans and keys at once.
-//
-// That a record is the same version says that it has been so since it was read.
-// That it is not there says nothing of the kind: it may have come and gone
-// meanwhile, because a deletion leaves no trace. So what may have been absent,
-// which a scan tells too, is looked at first; what is found then was true
-// together with every version that is found unchanged afterwards.
 func (tx *Tx) validateAll(ctx context.Context, scans []*scanned, keys []fetched) error {
 	tasks := len(scans)
 	if len(keys) > 0 {
@@ -107,6 +135,11 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	} else {
 		scan.OrderBy = nil // which does not matter where all are compared
 	}
+	if partial && len(scan.OrderBy) > 0 { // what is absent comes first, see validate
+		if err := tx.validateBefore(ctx, rec, hidden); err != nil {
+			return err
+		}
+	}
 	scan.Limit = 0
 	c := &cursor{tx: tx, table: rec.table, scan: scan, again: true, resolve: tx.resolveStrictly}
 	var sum fingerprint
@@ -131,9 +164,6 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 	}
 	if sum != want {
 		return tx.scanChanged(rec)
-	}
-	if partial && len(scan.OrderBy) > 0 {
-		return tx.validateBefore(ctx, rec, hidden)
 	}
 	return nil
 }
