@@ -2,8 +2,6 @@ package testenv
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -35,8 +33,9 @@ const (
 	// CutRequest closes the connection before the request is passed on: the
 	// server never sees it.
 	CutRequest FaultKind = iota + 1
-	// CutAnswer passes the request on, waits for the server's answer and
-	// closes the connection instead of passing that on.
+	// CutAnswer passes the request on, waits until the server has done all that
+	// it was asked for, and closes the connection instead of passing any
+	// answer on. The request must come in one piece.
 	CutAnswer
 	// HoldAnswer passes the request on and keeps the answer, and all later
 	// ones of this connection, until the proxy is closed.
@@ -199,10 +198,20 @@ func (p *Proxy) pump(x *pair, toServer bool) {
 				return
 			}
 		}
-		if errors.Is(err, io.EOF) || err != nil {
+		if err != nil {
+			if f := p.lost(x); f != nil && !toServer {
+				close(f.Hit)
+			}
 			return
 		}
 	}
+}
+
+// lost returns the fault that keeps the answers of a connection, if there is one.
+func (p *Proxy) lost(x *pair) *Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return x.cutAnswer
 }
 
 // pass decides about one piece of data.
@@ -220,9 +229,11 @@ func (p *Proxy) pass(x *pair, toServer bool, data []byte) (forward, cut bool) {
 	}
 	if !toServer {
 		x.asking = false
-		if f := x.cutAnswer; f != nil {
-			close(f.Hit)
-			return false, true
+		if x.cutAnswer != nil {
+			// A server may answer the first of several statements before it has
+			// done the last. With no more to be read it ends when it has done all.
+			_ = x.server.(*net.TCPConn).CloseWrite()
+			return false, false
 		}
 		return !x.holdAnswer, false
 	}
