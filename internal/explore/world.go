@@ -83,6 +83,9 @@ func draw(rng *rand.Rand) Shape {
 	if rng.IntN(4) == 0 {
 		sh.Txn.Schedule = txn.Textbook
 	}
+	if sh.Isolation == txn.Serializable && rng.IntN(4) == 0 {
+		sh.Txn.PageSize = 1 // below that a scan of several pages may find something else the next time
+	}
 	sh.Memory = memory.Options{NoCopyColumns: coin(), NoLockedChecks: rng.IntN(4) == 0, NoBatchedReads: coin(), FenceLimit: 10 * time.Second}
 	if rng.IntN(6) == 0 {
 		sh.Memory.Unit = memory.Partition
