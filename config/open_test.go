@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/config"
 	"github.com/stillpoint-db/stillpoint/model"
 	_ "github.com/stillpoint-db/stillpoint/storage/memory"
+	_ "github.com/stillpoint-db/stillpoint/storage/sqlite"
 )
 
 const memories = `
@@ -53,6 +55,25 @@ func TestOpenNamesTheStorageThatFailed(t *testing.T) {
 	}
 	if !errors.Is(err, model.ErrBadArgument) || model.Hint(err) == "" {
 		t.Errorf("class or hint of %v", err)
+	}
+}
+
+// TestAWarningNamesItsStorageOnce: the logger that a driver is given names it.
+func TestAWarningNamesItsStorageOnce(t *testing.T) {
+	var log bytes.Buffer
+	cfg, err := config.ForURL("jdbc:sqlite:"+filepath.Join(t.TempDir(), "x.db")+"?foo=bar", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := config.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Close(); err != nil {
+		t.Error(err)
+	}
+	if strings.Count(log.String(), "storage=db") != 1 || !strings.Contains(log.String(), "parameter=foo") {
+		t.Errorf("%s", &log)
 	}
 }
 

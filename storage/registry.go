@@ -28,7 +28,7 @@ type Config struct {
 	// DryRun: nothing will be changed. Such an engine shows a database that is not
 	// there as an empty one, and does not make it.
 	DryRun bool
-	Logger *slog.Logger // never nil when a driver sees it
+	Logger *slog.Logger // names the storage already; never nil when a driver sees it
 }
 
 // Secret is a string that does not show itself when printed or logged.

@@ -56,7 +56,7 @@ func Open(ctx context.Context, cfg storage.Config) (*Store, error) {
 	}
 	s.dialect.Engine = s.server.engine
 	for _, w := range append(t.warnings, warnings...) {
-		cfg.Logger.Warn(w, "storage", cfg.Name)
+		cfg.Logger.Warn(w)
 	}
 	return s, nil
 }
@@ -96,7 +96,7 @@ func (s *Store) meet(ctx context.Context) error {
 	if on(vars["log_bin"]) && strings.EqualFold(vars["binlog_format"], "STATEMENT") && s.opts.isolation < repeatableRead {
 		// Such a server refuses writes under READ COMMITTED.
 		s.opts.isolation = repeatableRead
-		s.cfg.Logger.Info("the server logs statements, so sessions are REPEATABLE READ", "storage", s.cfg.Name)
+		s.cfg.Logger.Info("the server logs statements, so sessions are REPEATABLE READ")
 		ses.broken = true // it was opened with the other level
 	}
 	return nil

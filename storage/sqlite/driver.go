@@ -142,7 +142,7 @@ func parse(cfg storage.Config) (settings, error) {
 		set.readers = n
 	}
 	warn := func(key, why string) {
-		cfg.Logger.Warn("parameter of the JDBC URL is not honoured", "storage", cfg.Name, "parameter", key, "reason", why)
+		cfg.Logger.Warn("parameter of the JDBC URL is not honoured", "parameter", key, "reason", why)
 	}
 	for key, value := range u.Params {
 		switch strings.ToLower(key) {

@@ -283,7 +283,7 @@ func (w *writer) commit() error {
 func (w *writer) rollback() {
 	if w.c.InTransaction() {
 		if err := w.c.Exec("ROLLBACK"); err != nil {
-			w.s.log.Warn("rollback failed", "storage", w.s.name, "error", err)
+			w.s.log.Warn("rollback failed", "error", err)
 		}
 	}
 }
