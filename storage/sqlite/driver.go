@@ -85,31 +85,47 @@ func openStandIn(ctx context.Context, cfg storage.Config, set settings) (storage
 }
 
 func openFile(ctx context.Context, cfg storage.Config, set settings) (*Storage, error) {
-	w, err := openWriter(ctx, set)
-	if err != nil {
+	file, err := fileOf(set.path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return nil, openError(cfg.Name, set.path, err)
 	}
-	file, err := fileOf(set.path)
+	w, err := openWriter(ctx, set)
+	if err == nil && missing {
+		if file, err = fileOf(set.path); err != nil {
+			_ = w.Close()
+		}
+	}
 	if err != nil {
-		_ = w.Close()
+		if file != nil {
+			file.release()
+		}
 		return nil, openError(cfg.Name, set.path, err)
 	}
 	return newStorage(cfg, set, file, w), nil
 }
+
+const mayWrite = "This user needs the right to write to the file and to the folder that it is in, even for reading."
 
 func openError(name, path string, err error) error {
 	if errors.Is(err, model.ErrBadArgument) {
 		return err
 	}
 	e := &model.Error{Class: model.ErrUnavailable, Op: "open storage", Subject: strconv.Quote(name), Detail: "SQLite file " + path, Err: err}
-	if _, stat := os.Stat(filepath.Dir(path)); errors.Is(stat, fs.ErrNotExist) {
+	_, folder := os.Stat(filepath.Dir(path))
+	info, stat := os.Stat(path)
+	switch {
+	case capi.IsReadOnly(err):
+		e.Hint = mayWrite
+	case errors.Is(folder, fs.ErrNotExist):
 		e.Err, e.Hint = nil, "The folder "+filepath.Dir(path)+" does not exist; create it or correct the URL."
 		e.Detail += " cannot be opened"
-	}
-	if capi.IsReadOnly(err) {
-		e.Hint = "This user needs the right to write to the file and to the folder that it is in, even for reading."
-	}
-	if capi.IsNotDatabase(err) {
+	case stat == nil && info.IsDir():
+		e.Err, e.Hint = nil, "Name a file in it."
+		e.Detail += " is a folder"
+	case capi.CannotOpen(err):
+		e.Hint = mayWrite
+	case capi.IsNotDatabase(err):
 		e.Hint = "The file is damaged or not an SQLite database; check the path, or restore a backup."
 	}
 	return e

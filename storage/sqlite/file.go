@@ -3,10 +3,13 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/stillpoint-db/stillpoint/model"
 )
 
 // file is what all Storages of this process on one database file share: their
@@ -14,6 +17,8 @@ import (
 // one does, so that neither a fence nor a writer starves beside the other.
 type file struct {
 	identity string // of the file, whatever its path
+	path     string // without links
+	info     fs.FileInfo
 	turn     chan struct{}
 	commits  atomic.Uint64 // by writers of this process
 	refs     int
@@ -24,7 +29,8 @@ var (
 	files   = map[string]*file{}
 )
 
-// fileOf finds the file at path, which must exist. Release it when done.
+// fileOf finds the file at path; fs.ErrNotExist if there is none. Release it when
+// done. A second name of a file that is open, a hard link, is refused.
 func fileOf(path string) (*file, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -37,13 +43,30 @@ func fileOf(path string) (*file, error) {
 	id := fileIdentity(real, info)
 	filesMu.Lock()
 	defer filesMu.Unlock()
+	for _, f := range files {
+		if os.SameFile(f.info, info) && !sameName(f.path, real) {
+			return nil, &model.Error{Class: model.ErrBadArgument, Detail: fmt.Sprintf("SQLite file %s is open already, under its other name %s", real, f.path),
+				Hint: "Use one name everywhere: SQLite keeps what is not yet in a file beside the name that it was opened by, and two names destroy the data"}
+		}
+	}
 	f := files[id]
 	if f == nil {
-		f = &file{identity: id, turn: make(chan struct{}, 1)}
+		f = &file{identity: id, path: real, info: info, turn: make(chan struct{}, 1)}
 		files[id] = f
 	}
 	f.refs++
 	return f, nil
+}
+
+// sameName tells whether two paths are one name in one folder, which may be
+// mounted twice.
+func sameName(a, b string) bool {
+	if a == b {
+		return true
+	}
+	folderA, errA := os.Stat(filepath.Dir(a))
+	folderB, errB := os.Stat(filepath.Dir(b))
+	return filepath.Base(a) == filepath.Base(b) && errA == nil && errB == nil && os.SameFile(folderA, folderB)
 }
 
 func (f *file) release() {

@@ -143,7 +143,7 @@ func TestWhatCannotBeOpenedSaysWhy(t *testing.T) {
 	}{
 		"jdbc:sqlite:" + filepath.Join(dir, "none", "a.db"):           {model.ErrUnavailable, "does not exist"},
 		"jdbc:sqlite:" + text:                                         {model.ErrUnavailable, "not an SQLite database"},
-		"jdbc:sqlite:" + dir:                                          {model.ErrUnavailable, dir},
+		"jdbc:sqlite:" + dir:                                          {model.ErrUnavailable, dir + " is a folder"},
 		"jdbc:mysql://h/":                                             {model.ErrBadArgument, "jdbc:sqlite:"},
 		"jdbc:sqlite:" + filepath.Join(dir, "a?busy_timeout=forever"): {model.ErrBadArgument, "busy_timeout"},
 	} {

@@ -84,6 +84,9 @@ func IsMissingColumn(err error) bool {
 // IsReadOnly tells that the file cannot be written.
 func IsReadOnly(err error) bool { return code(err)&0xff == sqlite3.SQLITE_READONLY }
 
+// CannotOpen tells that the file, or one that belongs to it, cannot be opened or made.
+func CannotOpen(err error) bool { return code(err)&0xff == sqlite3.SQLITE_CANTOPEN }
+
 // IsNotDatabase tells that the file is damaged or not one of SQLite's.
 func IsNotDatabase(err error) bool {
 	p := code(err) & 0xff
