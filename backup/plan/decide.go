@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/manifest"
+	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/internal/progress"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -152,6 +153,13 @@ func proveOne(ctx context.Context, d *Database, budget time.Duration) error {
 	}
 }
 
+// checkScratch looks that data can be staged.
+func (p *Plan) checkScratch(folder string) {
+	if err := repo.CheckWritable(folder); err != nil {
+		p.find("", storage.Blocker, "scratch-unusable", folder, err.Error(), "give another folder for staged data with --scratch")
+	}
+}
+
 // checkSpace compares what the backup takes, as far as that can be told, with
 // the room that there is.
 func (p *Plan) checkSpace(ctx context.Context, opts Options) {
@@ -163,11 +171,10 @@ func (p *Plan) checkSpace(ctx context.Context, opts Options) {
 		data += max(0, d.Bytes)
 	}
 	where := opts.Repository.Location()
-	free, err := opts.Repository.Free(ctx)
-	if err == nil {
-		if _, err = opts.Repository.List(ctx); errors.Is(err, model.ErrNotFound) {
-			err = nil // it will be made
-		}
+	var free int64
+	_, err := opts.Repository.List(ctx)
+	if err == nil || errors.Is(err, model.ErrNotFound) { // it will be made
+		free, err = opts.Repository.Free(ctx)
 	}
 	// Rows compress to a quarter at best, and hardly ever grow.
 	switch {

@@ -167,6 +167,7 @@ func Make(ctx context.Context, set *multi.Set, opts Options) (*Plan, error) {
 	if p.Strategy == manifest.Fenced && len(p.blockers()) == 0 {
 		p.prove(ctx, opts.ProofBudget)
 	}
+	p.checkScratch(opts.ScratchFolder())
 	p.checkSpace(ctx, opts)
 	p.checkGone(ctx, opts)
 	slices.SortStableFunc(p.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })

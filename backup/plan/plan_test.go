@@ -401,6 +401,13 @@ func TestTheDatabaseIsToldWhereItWouldStage(t *testing.T) {
 	}
 }
 
+func TestAFolderForStagedDataThatIsNotThereIsRefused(t *testing.T) {
+	set := bank.New(t, bank.Memory, 1, "one")
+	p := plainly(t, set, plan.Options{Scratch: filepath.Join(t.TempDir(), "none")})
+	refused(t, p, "none", "no such file", "--scratch")
+	finds(t, p, storage.Blocker, "scratch-unusable")
+}
+
 func TestAForeignRepositoryIsRefusedInThePlan(t *testing.T) {
 	set := bank.New(t, bank.Memory, 1, "one")
 	folder := t.TempDir()

@@ -245,6 +245,9 @@ func (r *Folder) Free(context.Context) (int64, error) {
 			path = parent
 			continue
 		}
-		return n, r.trouble("ask for the free space of", err)
+		if err == nil {
+			err = CheckWritable(path)
+		}
+		return n, r.trouble("use", err)
 	}
 }

@@ -37,7 +37,8 @@ type Repository interface {
 	// Delete removes a backup, sealed or not. A Delete that is interrupted
 	// leaves an unfinished one. Under a Lock.
 	Delete(ctx context.Context, id string) error
-	// Free returns how many bytes there is room for; -1 = no limit known.
+	// Free returns how many bytes there is room for; -1 = no limit known. It fails
+	// if this user cannot write there.
 	Free(ctx context.Context) (int64, error)
 }
 

@@ -16,3 +16,13 @@ func FreeSpace(path string) (int64, error) {
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil
 }
+
+// CheckWritable tells why this user cannot make files in a folder; nil if nothing
+// is known to speak against it. It makes none.
+func CheckWritable(folder string) error {
+	const writeAndEnter = 2 | 1
+	if err := syscall.Access(folder, writeAndEnter); err != nil {
+		return &fs.PathError{Op: "write to", Path: folder, Err: err}
+	}
+	return nil
+}
