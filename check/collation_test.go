@@ -39,7 +39,7 @@ func TestKeysInWhichDifferentTextsCountAsOneAreWarnedOf(t *testing.T) {
 	if err := rep.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	if len(rep.Collations) == 0 || !strings.Contains(text.String(), "warning: bank.owners") {
+	if len(rep.Collations) == 0 || !strings.Contains(text.String(), "warning: bank.owners") || !strings.Contains(text.String(), "warning: coordinator.state") {
 		t.Errorf("%+v\n%s", rep.Collations, &text)
 	}
 	if err := rep.Err(); err != nil {

@@ -155,11 +155,6 @@ func (r *run) prepare(ctx context.Context) error {
 			r.unreadable(u)
 		}
 	}
-	if c, ok := r.src.(collated); ok {
-		for _, f := range c.Collations(ctx, tables) {
-			r.rep.Collations = append(r.rep.Collations, Collation{f.Code + ":" + f.Subject, f})
-		}
-	}
 	if err := r.markers(ctx); err != nil {
 		return err
 	}
@@ -171,6 +166,11 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	if err := record.CheckCoordinatorTable(r.coordinator.Table); err != nil {
 		return err
+	}
+	if c, ok := r.src.(collated); ok {
+		for _, f := range c.Collations(ctx, append(tables, r.coordinator)) {
+			r.rep.Collations = append(r.rep.Collations, Collation{f.Code + ":" + f.Subject, f})
+		}
 	}
 	r.facts = extsort.New(r.opts.Scratch, r.opts.Memory)
 	if r.coordinator.Position(record.WriteSet) >= 0 {
