@@ -69,8 +69,11 @@ inconclusive (exit code 3), not failed.
 
 func (a *app) check(ctx context.Context, o *checkOptions) error {
 	opts := check.Options{Strict: o.strict, Scratch: o.scratch, MaxListed: o.maxListed, Memory: o.memory << 20}
-	if o.maxListed < 1 || o.memory < 1 || o.memory > 1<<20 {
-		return usagef("--max-listed and --memory are at least 1")
+	if o.maxListed < 1 {
+		return usagef("--max-listed is at least 1")
+	}
+	if o.memory < 1 || o.memory > 1<<20 {
+		return usagef("--memory is 1 to %d MiB", 1<<20)
 	}
 	if o.queries != "" {
 		data, err := textfile.Read("read the queries", o.queries)

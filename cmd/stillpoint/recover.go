@@ -64,6 +64,11 @@ func (a *app) recover(ctx context.Context, o recoverOptions, names []model.Table
 			task.Add(settled - done)
 			done = settled
 		}}, names...)
+		if err != nil {
+			task.Fail(err)
+		} else {
+			task.Done("")
+		}
 		p.Close()
 		a.emit(recoverResult{report, o.ignoreLease}, func(w io.Writer) {
 			fmt.Fprintf(w, "tables looked through: %s, in %s; records completed: %s, taken back: %s, left to their writers: %s; transactions aborted: %s\n",
