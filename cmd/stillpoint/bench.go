@@ -201,13 +201,17 @@ func (a *app) benching(ctx context.Context, run func(db *stillpoint.DB, namespac
 	if err != nil {
 		return err
 	}
-	return errors.Join(run(db, benchNamespaces(cfg)), db.Close())
+	namespaces, without := benchNamespaces(cfg)
+	for _, name := range without {
+		a.logger.Warn(fmt.Sprintf("storage %q takes no part: no namespace but the Coordinator's is mapped to it in scalar.db.multi_storage.namespace_mapping", name))
+	}
+	return errors.Join(run(db, namespaces), db.Close())
 }
 
 // benchNamespaces chooses one namespace of each storage: the first that is
 // mapped to it, the Coordinator's excepted; "bench" where the default storage
-// has none.
-func benchNamespaces(cfg *config.Config) []string {
+// has none. It names the storages that are without.
+func benchNamespaces(cfg *config.Config) (namespaces, without []string) {
 	byStorage := map[string]string{}
 	for _, ns := range slices.Backward(slices.Sorted(maps.Keys(cfg.Routing.Namespaces))) {
 		if ns != cfg.Transaction.CoordinatorNamespace {
@@ -221,5 +225,10 @@ func benchNamespaces(cfg *config.Config) []string {
 	if byStorage[def] == "" {
 		byStorage[def] = "bench"
 	}
-	return slices.Sorted(maps.Values(byStorage))
+	for _, st := range cfg.Storages {
+		if byStorage[st.Name] == "" {
+			without = append(without, st.Name)
+		}
+	}
+	return slices.Sorted(maps.Values(byStorage)), without
 }
