@@ -180,6 +180,10 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("%v", err)
 	}
+	twice := strings.NewReplacer("storages=pg, my", "storages=pg, my, pg", "default_storage=pg", "default_storage=q").Replace(several)
+	if _, err := config.Parse("p", []byte(twice)); err == nil || !strings.Contains(err.Error(), "twice") || !strings.Contains(err.Error(), `no storage "q"`) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestErrorsShowNoSecret(t *testing.T) {

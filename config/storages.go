@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -110,18 +111,16 @@ func keyOf(prefix, key string) string {
 // several adds the storages of a multi-storage, and its routing.
 func (l *loader) several() {
 	names := l.given[multiKey+"storages"]
-	l.names = list(names.value)
+	for _, name := range list(names.value) {
+		if slices.Contains(l.names, name) {
+			l.fail(names, "%s names %q twice", names.key, name)
+			continue
+		}
+		l.names = append(l.names, name)
+	}
 	if len(l.names) == 0 {
 		l.errs = append(l.errs, model.Errorf(model.ErrBadArgument, "%s: scalar.db.storage is multi-storage and %sstorages names none", l.name, multiKey))
 		return
-	}
-	for i, name := range l.names {
-		for _, before := range l.names[:i] {
-			if before == name {
-				l.fail(names, "%s names %q twice", names.key, name)
-				return
-			}
-		}
 	}
 	for _, name := range l.names {
 		key := storagePrefix + name + ".storage"
