@@ -43,6 +43,9 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 					Hint:   "Nothing was changed. Make the schema say what is there, or move the table out of the way"})
 			}
 			step.Action = TableExists
+		case !t.coordinator && !t.table.NoTransactions && t.name.Namespace == coordinator.Namespace:
+			errs = append(errs, model.Errorf(model.ErrBadArgument, "table %s cannot be transactional: namespace %q belongs to the Coordinator, and no transaction may touch it", t.name, t.name.Namespace))
+			continue
 		default:
 			if err := admin.CheckTable(ctx, t.stored); err != nil {
 				errs = append(errs, err)

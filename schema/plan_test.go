@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -126,6 +127,18 @@ func TestOneRefusedTableMeansNoneIsCreated(t *testing.T) {
 	if tables, err := set.Admin().Tables(t.Context(), "bank"); err != nil || len(tables) != 1 {
 		t.Errorf("%v %v", tables, err)
 	}
+}
+
+// TestTheCoordinatorsNamespaceIsItsOwn: no transaction could use such a table.
+func TestTheCoordinatorsNamespaceIsItsOwn(t *testing.T) {
+	const text = `{"decisions.mine": {"transaction": %s, "partition-key": ["id"], "columns": {"id": "BIGINT"}}}`
+	opts := schema.Options{CoordinatorNamespace: "decisions"}
+	_, err := schema.PlanCreate(t.Context(), newSet(t), mustParse(t, fmt.Sprintf(text, "true")), opts)
+	if !errors.Is(err, model.ErrBadArgument) || !strings.Contains(err.Error(), `namespace "decisions" belongs to the Coordinator`) {
+		t.Error(err)
+	}
+	mustCreate(t, newSet(t), fmt.Sprintf(text, "false"), opts)
+	mustCreate(t, newSet(t), fmt.Sprintf(text, "true"), schema.Options{})
 }
 
 func TestWhatDiffersIsNamed(t *testing.T) {
