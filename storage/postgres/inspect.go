@@ -103,18 +103,15 @@ func (in *inspector) system(ctx context.Context) string {
 
 // database looks at what concerns this database.
 func (in *inspector) database(ctx context.Context) error {
-	// Applications' sessions may differ from ours: by role, by database.
-	rows, err := in.query(ctx, `SELECT 'the server', current_setting('synchronous_commit') WHERE current_setting('synchronous_commit') = 'off'
-		UNION ALL SELECT concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole) END, CASE WHEN s.setdatabase <> 0 THEN 'this database' END), x
-		FROM pg_db_role_setting s, unnest(s.setconfig) x
-		WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND x = 'synchronous_commit=off'`)
+	who, err := in.forgetful(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		in.find("not-durable", storage.Warning, in.db.endpoint, "synchronous_commit is off for "+r[0]+": a crash makes the server forget the last commits, which other databases may remember", "ALTER … SET synchronous_commit = on;")
+	for _, w := range who {
+		in.find("not-durable", storage.Warning, in.db.endpoint, "synchronous_commit is off for "+w+": a crash makes the server forget the last commits, which other databases may remember", "ALTER … SET synchronous_commit = on;")
 	}
-	if rows, err = in.query(ctx, `SELECT gid, owner, prepared::text FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared LIMIT 5`); err != nil {
+	rows, err := in.query(ctx, `SELECT gid, owner, prepared::text FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared LIMIT 5`)
+	if err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -133,6 +130,40 @@ func (in *inspector) database(ctx context.Context) error {
 		in.find("collation", storage.Info, in.db.endpoint, "TEXT is ordered by the rules of "+c+", not by its bytes", "")
 	}
 	return nil
+}
+
+// forgetful names those whose commits may not be on disk when they are answered.
+// Applications' sessions may differ from ours: by role, by database, by URL.
+func (in *inspector) forgetful(ctx context.Context) (who []string, err error) {
+	const off = `IN ('off', 'false', 'no', '0')`
+	ours, err := in.query(ctx, `SELECT setting = 'off', source = 'client', source IN ('global', 'database', 'user', 'database user', 'client'),
+		has_table_privilege('pg_file_settings', 'SELECT') AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')
+		FROM pg_settings WHERE name = 'synchronous_commit'`)
+	if err != nil {
+		return nil, err
+	}
+	isOff, byURL, hidden, files := ours[0][0] == "t", ours[0][1] == "t", ours[0][2] == "t", ours[0][3] == "t"
+	var server [][]string
+	switch {
+	case isOff && byURL:
+		who = append(who, "sessions with the options of this URL")
+	case isOff && !hidden:
+		who = append(who, "the server")
+	}
+	if hidden && files { // our session does not tell what the server does for others
+		if server, err = in.query(ctx, `SELECT 'the server' FROM pg_file_settings WHERE name = 'synchronous_commit' AND applied AND lower(setting) `+off); err != nil {
+			return nil, err
+		}
+	}
+	others, err := in.query(ctx, `SELECT concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole) ELSE 'all roles' END,
+			CASE WHEN s.setdatabase <> 0 THEN 'this database' END)
+		FROM pg_db_role_setting s, unnest(s.setconfig) x
+		WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+		AND split_part(x, '=', 1) = 'synchronous_commit' AND lower(split_part(x, '=', 2)) `+off)
+	for _, r := range append(server, others...) {
+		who = append(who, r[0])
+	}
+	return who, err
 }
 
 // relations looks at the tables themselves.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -91,6 +92,44 @@ func TestFindings(t *testing.T) {
 		if !slices.Contains(got, w) {
 			t.Errorf("%+v is missing", w)
 		}
+	}
+}
+
+// TestWhoForgetsCommitsIsNamed: applications' roles count, and the server's own
+// setting does where our role has another one.
+func TestWhoForgetsCommitsIsNamed(t *testing.T) {
+	server := testenv.StartPostgres(t)
+	name := server.Database(t)
+	server.Exec(t, name, "ALTER SYSTEM SET synchronous_commit = no")
+	server.Exec(t, name, "SELECT pg_reload_conf()")
+	for server.Exec(t, name, "SHOW synchronous_commit")[0][0] != "off" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	d := openOn(t, configOf(server, name))
+	who := func() (texts []string) {
+		for _, f := range inspect(t, d, both()).Findings {
+			if rest, ok := strings.CutPrefix(f.Text, "synchronous_commit is off for "); ok {
+				name, _, _ := strings.Cut(rest, ":")
+				texts = append(texts, name)
+			}
+		}
+		slices.Sort(texts)
+		return texts
+	}
+	if got := who(); !slices.Equal(got, []string{"the server"}) {
+		t.Errorf("%q", got)
+	}
+	server.Exec(t, name, "CREATE ROLE app", "ALTER ROLE app SET synchronous_commit = false", "ALTER ROLE ALL SET synchronous_commit = 0",
+		"ALTER ROLE "+server.User+" SET synchronous_commit = on", "ALTER ROLE app IN DATABASE "+name+" SET synchronous_commit = local")
+	d = openOn(t, configOf(server, name))
+	if got := who(); !slices.Equal(got, []string{"all roles", "role app", "the server"}) {
+		t.Errorf("%q", got)
+	}
+	cfg := configOf(server, name)
+	cfg.URL += "?options=-c%20synchronous_commit%3Doff"
+	d = openOn(t, cfg)
+	if got := who(); !slices.Contains(got, "sessions with the options of this URL") {
+		t.Errorf("%q", got)
 	}
 }
 
