@@ -202,6 +202,11 @@ const (
 	sqlMode = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 )
 
+// plainSession undoes what a server may give all its sessions: reads that end after
+// some rows, commits that begin another transaction, in which the next write is
+// lost, and the refusal of large reads.
+const plainSession = "sql_select_limit=18446744073709551615, completion_type=0, sql_big_selects=1"
+
 // connect opens a session and sets it up, in one trip after the handshake.
 func (s *Store) connect(ctx context.Context) (*session, error) {
 	return s.connectAs(ctx, s.opts.isolation)
@@ -219,7 +224,7 @@ func (s *Store) connectAs(ctx context.Context, level isolation) (*session, error
 		return nil, err
 	}
 	ses := &session{conn: conn, used: time.Now(), stmts: map[string]*list.Element{}}
-	rows, err := ses.queryText(ctx, fmt.Sprintf("SET NAMES utf8mb4; SET sql_mode='%s', time_zone='+00:00', autocommit=1, default_storage_engine=InnoDB, "+
+	rows, err := ses.queryText(ctx, fmt.Sprintf("SET NAMES utf8mb4; SET sql_mode='%s', time_zone='+00:00', autocommit=1, default_storage_engine=InnoDB, "+plainSession+", "+
 		"innodb_lock_wait_timeout=%d, lock_wait_timeout=%d, wait_timeout=%d; SET SESSION TRANSACTION ISOLATION LEVEL %s; SELECT CONNECTION_ID()",
 		sqlMode, s.opts.rowLockWait, definitionWait, sessionIdle, level))
 	if err != nil {
