@@ -4,9 +4,12 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
+	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
@@ -42,6 +45,44 @@ func TestWhatAServerGivesAllSessionsChangesNothing(t *testing.T) {
 		var sum int
 		if err := server.DB().QueryRow(fmt.Sprintf("SELECT SUM(v) FROM ns%d.t", i)).Scan(&sum); err != nil || sum != 3*rows*(rows-1)/2 {
 			t.Errorf("the sum of what is committed is %d, not %d, %v", sum, 3*rows*(rows-1)/2, err)
+		}
+	}
+}
+
+// TestLongTextsAreOrderedByMoreThanTheirBeginning: with the server's default, rows
+// whose texts begin alike came in the order of their keys, and the next page began
+// behind some that had not been read.
+func TestLongTextsAreOrderedByMoreThanTheirBeginning(t *testing.T) {
+	s := open(t)
+	table := newTable(t, s, testenv.MariaDB(t).Namespace(t), "t")
+	const rows = 9
+	for i := range rows {
+		text := strings.Repeat("x", 2000) + fmt.Sprint(rows-i)
+		m := put(table, fmt.Sprint(i), int32(i), storage.Guard{})
+		m.Set = append(m.Set, storage.Assignment{Column: "t", Value: model.TextValue(text)}, storage.Assignment{Column: "b", Value: model.BlobValue([]byte(text))})
+		mustMutate(t, s, m)
+	}
+	for _, column := range []string{"t", "b"} {
+		scan := storage.Scan{Table: table, Kind: storage.ScanTable, OrderBy: []storage.OrderBy{{Column: column, Order: model.Asc}}, Limit: 2}
+		var got, want []int64
+		for i := range rows {
+			want = append(want, int64(rows-1-i))
+		}
+		for {
+			page, err := s.Scan(t.Context(), scan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range page.Rows {
+				got = append(got, r.Get("v").Int64())
+			}
+			if page.Next == "" || len(got) > rows {
+				break
+			}
+			scan.Token = page.Next
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("by %s: %d, want %d", column, got, want)
 		}
 	}
 }

@@ -204,8 +204,11 @@ const (
 
 // plainSession undoes what a server may give all its sessions: reads that end after
 // some rows, commits that begin another transaction, in which the next write is
-// lost, and the refusal of large reads.
-const plainSession = "sql_select_limit=18446744073709551615, completion_type=0, sql_big_selects=1"
+// lost, and the refusal of large reads. And it sorts by more of a TEXT or BLOB than
+// the first kilobyte, up to the eight columns for which the server's buffer has room:
+// pages of an order in which the database takes different values as equal lose rows.
+const plainSession = "sql_select_limit=18446744073709551615, completion_type=0, sql_big_selects=1, " +
+	"max_sort_length=GREATEST(@@max_sort_length, LEAST(65535, @@sort_buffer_size DIV 128))"
 
 // connect opens a session and sets it up, in one trip after the handshake.
 func (s *Store) connect(ctx context.Context) (*session, error) {
