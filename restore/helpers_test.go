@@ -367,5 +367,5 @@ func (w *world) marked(st string) bool {
 	w.t.Helper()
 	names, err := w.targets[st].Storage.Admin().Tables(w.t.Context(), "stillpoint_restore")
 	must(w.t, err)
-	return len(names) > 0
+	return slices.Contains(names, name("stillpoint_restore.unfinished"))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stillpoint-db/stillpoint/internal/marker"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/restore"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -26,6 +27,23 @@ func TestRestoreIntoEmptyDatabasesSettlesEverything(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, &text)
 		}
+	}
+}
+
+// TestATableBesideTheMarkIsNotInTheWay: it stays, and with it its namespace.
+func TestATableBesideTheMarkIsNotInTheWay(t *testing.T) {
+	w := newWorld(t, bank(t))
+	beside := model.TableName{Namespace: marker.TableName.Namespace, Name: "mine"}
+	table, err := model.NewTable(model.TableSpec{Name: beside, Columns: []model.Column{{Name: "id", Type: model.Int}}, PartitionKey: []string{"id"}})
+	must(t, err)
+	a := w.targets["pg"].Admin()
+	must(t, a.CreateNamespace(t.Context(), beside.Namespace))
+	must(t, a.CreateTable(t.Context(), table))
+	_, err = restore.Run(t.Context(), w.opts)
+	must(t, err)
+	w.whole()
+	if _, err := a.Table(t.Context(), beside); err != nil {
+		t.Error(err)
 	}
 }
 
