@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -86,7 +85,7 @@ func (s *MariaDBServer) start() error {
 	s.mu.Lock()
 	s.proc = proc
 	s.mu.Unlock()
-	if err := proc.WaitFor(s.connect, time.Minute); err != nil {
+	if err := proc.WaitFor(s.connect, patience); err != nil {
 		text, _ := os.ReadFile(log)
 		return fmt.Errorf("%w: %s", err, lastLines(string(text), 8))
 	}
@@ -96,7 +95,7 @@ func (s *MariaDBServer) start() error {
 // connect sees whether the server answers; the first time it gives root its
 // password.
 func (s *MariaDBServer) connect() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if s.root == nil {
 		first, err := s.open("")
@@ -141,7 +140,7 @@ func (s *MariaDBServer) end(sig syscall.Signal) error {
 	if proc == nil || !s.Running() {
 		return errors.New("it does not run")
 	}
-	proc.Stop(sig, time.Minute)
+	proc.Stop(sig, patience)
 	return nil
 }
 

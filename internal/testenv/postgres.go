@@ -20,10 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-const (
-	postgresAccount = "postgres"
-	serverPatience  = 60 * time.Second
-)
+const postgresAccount = "postgres"
 
 // PostgresServer is a PostgreSQL cluster.
 type PostgresServer struct {
@@ -129,7 +126,7 @@ func (s *PostgresServer) start() error {
 			return err
 		}
 		return c.Close(context.Background())
-	}, serverPatience)
+	}, patience)
 }
 
 func (s *PostgresServer) remove() {
@@ -142,13 +139,13 @@ func (s *PostgresServer) remove() {
 // Stop shuts the server down, breaking open connections off ("fast").
 func (s *PostgresServer) Stop(t testing.TB) {
 	t.Helper()
-	s.process.Stop(syscall.SIGINT, serverPatience)
+	s.process.Stop(syscall.SIGINT, patience)
 }
 
 // Crash ends the server without letting it write anything, as a power cut does.
 func (s *PostgresServer) Crash(t testing.TB) {
 	t.Helper()
-	s.process.Stop(syscall.SIGQUIT, serverPatience)
+	s.process.Stop(syscall.SIGQUIT, patience)
 }
 
 // Start starts a server that was stopped, on the same port.
@@ -185,8 +182,16 @@ func (s *PostgresServer) Database(t testing.TB) string {
 			return // the test has stopped the server
 		}
 		defer c.Close(context.Background())
-		if _, err := c.Exec(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)").ReadAll(); err != nil {
-			t.Errorf("drop database %s: %v", name, err)
+		// The server gives the sessions that it ends five seconds.
+		for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+			_, err := c.Exec(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)").ReadAll()
+			if err == nil {
+				return
+			}
+			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "55006" || time.Now().After(end) {
+				t.Errorf("drop database %s: %v", name, err)
+				return
+			}
 		}
 	})
 	return name
@@ -229,7 +234,7 @@ func (s *PostgresServer) Connect(t testing.TB, database string) *pgconn.PgConn {
 }
 
 func (s *PostgresServer) connect(database string) (*pgconn.PgConn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), serverPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cfg, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=disable", s.Host, s.Port, s.User, s.Password, database))
 	if err != nil {
@@ -309,5 +314,5 @@ func (s *PostgresServer) WaitForSetting(t testing.TB, name, value string) {
 			return fmt.Errorf("%s is %q", name, got[0][0])
 		}
 		return nil
-	}, serverPatience))
+	}, patience))
 }

@@ -9,7 +9,6 @@ package testenv
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,15 +20,34 @@ import (
 	"time"
 )
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody uses at the moment.
+// FreePort returns a TCP port of 127.0.0.1 that is free for as long as the test
+// binary runs: nobody is given it by chance, while a server that starts on it is
+// not there yet, or is down. A socket holds it that does not listen, which keeps
+// the kernel from handing it out and lets in a server that asks for it by number
+// (with SO_REUSEADDR, as they all do); connections to it are refused meanwhile.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("hold a port: %w", err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	if err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	var at syscall.Sockaddr
+	if err == nil {
+		at, err = syscall.Getsockname(fd)
+	}
+	if err != nil {
+		_ = syscall.Close(fd)
+		return 0, fmt.Errorf("hold a port: %w", err)
+	}
+	return at.(*syscall.SockaddrInet4).Port, nil // fd stays open
 }
+
+// patience is how long a server may take to start, to answer or to end: the
+// machine may be busy with other things for a long time, and only a test that
+// fails waits so long.
+const patience = 5 * time.Minute
 
 // TempDir makes a folder for a server that runs as the given system account
 // ("" = the account of the test).
@@ -139,9 +157,9 @@ func (p *Process) SignalGroup(s syscall.Signal) error { return syscall.Kill(-p.c
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Stop sends a signal and waits for the end; it kills after the given time.
-func (p *Process) Stop(s syscall.Signal, patience time.Duration) {
+func (p *Process) Stop(s syscall.Signal, limit time.Duration) {
 	_ = p.Signal(s)
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-p.done:
@@ -152,8 +170,8 @@ func (p *Process) Stop(s syscall.Signal, patience time.Duration) {
 }
 
 // WaitFor tries until f succeeds, the process ends or the time is over.
-func (p *Process) WaitFor(f func() error, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
+func (p *Process) WaitFor(f func() error, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
 	for {
 		err := f()
 		if err == nil {
@@ -165,7 +183,7 @@ func (p *Process) WaitFor(f func() error, patience time.Duration) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the server does not answer after %s: %w", patience, err)
+			return fmt.Errorf("the server does not answer after %s: %w", limit, err)
 		}
 	}
 }
