@@ -16,11 +16,12 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage/internal/sqldb"
 )
 
+// fenceIdle is how long the server lets a fence hold whose owner does nothing,
+// frozen or cut off. Alive begins it anew. Tests change it.
+var fenceIdle = 3 * time.Second
+
 const (
 	defaultFenceWait = 50 * time.Millisecond
-	// fenceIdle is how long the server lets a fence hold whose owner does
-	// nothing, frozen or cut off. Alive begins it anew.
-	fenceIdle = 3 * time.Second
 	// proofWait is how long the insert of ProveFence is kept waiting.
 	proofWait = 20 * time.Millisecond
 )

@@ -19,7 +19,7 @@ func TestFenceHoldsWritersAndLetsReadersPass(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
 	apply(t, d, insert(table, "a", 1))
-	f, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}})
+	f, err := d.Fence(t.Context(), fenceOf(table.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +64,7 @@ func TestFenceNamesWhoIsInTheWay(t *testing.T) {
 	if _, err := other.Exec(t.Context(), "SET application_name = 'batch job'; BEGIN; UPDATE bank.accounts SET balance = 5").ReadAll(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}, Wait: 30 * time.Millisecond})
-	busy, ok := errors.AsType[*storage.FenceBusyError](err)
-	if !ok || !errors.Is(err, model.ErrConflict) {
-		t.Fatalf("fence: %v", err)
-	}
+	busy := busyFence(t, d, table.Name(), 30*time.Millisecond)
 	if busy.Table != table.Name() || len(busy.Holders) != 1 || busy.Holders[0].App != "batch job" || !strings.Contains(busy.Holders[0].Query, "UPDATE bank.accounts") {
 		t.Errorf("busy: %+v", busy)
 	}
@@ -77,7 +73,7 @@ func TestFenceNamesWhoIsInTheWay(t *testing.T) {
 	if _, err := other.Exec(t.Context(), "ROLLBACK").ReadAll(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}})
+	f, err := d.Fence(t.Context(), fenceOf(table.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,12 +83,12 @@ func TestFenceNamesWhoIsInTheWay(t *testing.T) {
 func TestAFenceWhoseSessionEndsIsNotAlive(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
-	f, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}})
+	f, err := d.Fence(t.Context(), fenceOf(table.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Release(context.Background())
-	sql(t, d, "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE mode = 'ShareLock' AND locktype = 'relation'")
+	sql(t, d, "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks WHERE mode = 'ShareLock' AND locktype = 'relation'")
 	if err := f.Alive(t.Context()); err == nil {
 		t.Error("a fence without its session says that it is alive")
 	}
@@ -102,7 +98,7 @@ func TestAFenceWhoseSessionEndsIsNotAlive(t *testing.T) {
 func TestProveFenceLeavesNothingBehind(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
-	if err := d.ProveFence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}}); err != nil {
+	if err := d.ProveFence(t.Context(), fenceOf(table.Name())); err != nil {
 		t.Fatal(err)
 	}
 	if got := sql(t, d, "SELECT (SELECT count(*) FROM bank.accounts), (SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND locktype = 'relation')"); !slices.Equal(got[0], []string{"0", "0"}) {
@@ -119,7 +115,7 @@ func TestFenceNamesTheRightThatIsMissing(t *testing.T) {
 	cfg := configOf(s, databaseOf(d))
 	cfg.User, cfg.Password = "reader", "r"
 	reader := openOn(t, cfg)
-	opts := storage.FenceOptions{Tables: []model.TableName{table.Name()}}
+	opts := fenceOf(table.Name())
 	for name, err := range map[string]error{"fence": fenceOnly(reader, opts), "prove": reader.ProveFence(t.Context(), opts)} {
 		if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), `GRANT UPDATE ON "bank"."accounts" TO "reader"`) {
 			t.Errorf("%s: %v", name, err)
@@ -155,6 +151,22 @@ func fenceOnly(d *db, opts storage.FenceOptions) error {
 	return err
 }
 
+// busyFence asks for a fence that cannot be granted until it hears who is in the
+// way: the search for them is bounded.
+func busyFence(t *testing.T, d *db, table model.TableName, wait time.Duration) *storage.FenceBusyError {
+	t.Helper()
+	for try := 1; ; try++ {
+		f, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table}, Wait: wait})
+		busy, ok := errors.AsType[*storage.FenceBusyError](err)
+		if !ok || !errors.Is(err, model.ErrConflict) {
+			t.Fatalf("fence: %v, %v", f, err)
+		}
+		if len(busy.Holders) > 0 || try == 20 {
+			return busy
+		}
+	}
+}
+
 func databaseOf(d *db) string { return d.pool.config.Database }
 
 // sql runs statements as the superuser in the storage's database.
@@ -166,11 +178,10 @@ func sql(t testing.TB, d *db, statements ...string) [][]string {
 // waitFor waits until a query has a row.
 func waitFor(t testing.TB, d *db, query string) {
 	t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if len(sql(t, d, query)) > 0 {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("never: %s", query)
 }

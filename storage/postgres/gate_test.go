@@ -19,6 +19,9 @@ func TestWireCounts(t *testing.T) {
 	near := openFresh(t)
 	table := accounts(t, near)
 	server := testenv.Postgres(t)
+	server.Set(t, "autovacuum", "off") // it writes, too
+	server.WaitForSetting(t, "autovacuum", "off")
+	waitFor(t, near, "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' HAVING count(*) = 0")
 	proxy := testenv.NewProxy(t, server.Addr())
 	traffic := testenv.CountPostgres(proxy)
 	cfg := configOf(server, databaseOf(near))

@@ -5,13 +5,27 @@ package postgres
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+// shippedIdle is the fenceIdle of the product. Tests hold fences while they do
+// much else, on machines that may stand still for a while.
+var shippedIdle = fenceIdle
+
+func TestMain(m *testing.M) {
+	fenceIdle = time.Minute
+	testenv.Main(m)
+}
+
+// fenceOf asks for a fence that nobody is in the way of: it comes at once, unless
+// the machine is busy.
+func fenceOf(tables ...model.TableName) storage.FenceOptions {
+	return storage.FenceOptions{Tables: tables, Wait: 20 * time.Second}
+}
 
 // configOf is the configuration of a storage over a database of a server.
 func configOf(s *testenv.PostgresServer, database string) storage.Config {

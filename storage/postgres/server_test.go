@@ -30,7 +30,7 @@ func TestAReplicaIsNoPlaceForAFence(t *testing.T) {
 	table := accounts(t, d)
 	standby := primary.Standby(t)
 	replica := openOn(t, configOf(standby, databaseOf(d)))
-	opts := storage.FenceOptions{Tables: []model.TableName{table.Name()}}
+	opts := fenceOf(table.Name())
 	if err := d.ProveFence(t.Context(), opts); err != nil {
 		t.Errorf("primary: %v", err)
 	}
@@ -43,6 +43,9 @@ func TestAReplicaIsNoPlaceForAFence(t *testing.T) {
 	in := inspect(t, replica, both(table.Name()))
 	if f := finding(in, "replica"); f == nil || f.Severity != storage.Blocker {
 		t.Errorf("inspection: %+v", in.Findings)
+	}
+	for len(primary.Exec(t, "postgres", "SELECT 1 FROM pg_stat_replication")) == 0 {
+		time.Sleep(5 * time.Millisecond) // it answers before it follows
 	}
 	at := inspect(t, d, both(table.Name()))
 	if at.Identity != in.Identity {
@@ -74,9 +77,8 @@ func TestACommitHangingInReplicationKeepsTheFenceOut(t *testing.T) {
 	for len(s.Exec(t, databaseOf(d), "SET synchronous_commit = local", "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")) == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
-	err := fenceOnly(d, storage.FenceOptions{Tables: []model.TableName{table.Name()}})
-	if busy, ok := errors.AsType[*storage.FenceBusyError](err); !ok || len(busy.Holders) != 1 {
-		t.Errorf("fence: %v", err)
+	if busy := busyFence(t, d, table.Name(), 0); len(busy.Holders) != 1 {
+		t.Errorf("fence: %v", busy)
 	}
 	cancel()
 	if err := <-hangs; storage.OutcomeOf(err) != storage.Applied && storage.OutcomeOf(err) != storage.Unknown {
@@ -89,9 +91,11 @@ func TestACommitHangingInReplicationKeepsTheFenceOut(t *testing.T) {
 
 // A fence whose owner is frozen ends by itself.
 func TestAFenceOfAFrozenOwnerEnds(t *testing.T) {
+	defer func(d time.Duration) { fenceIdle = d }(fenceIdle)
+	fenceIdle = shippedIdle
 	d := openFresh(t)
 	table := accounts(t, d)
-	f, err := d.Fence(t.Context(), storage.FenceOptions{Tables: []model.TableName{table.Name()}})
+	f, err := d.Fence(t.Context(), fenceOf(table.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,14 +175,15 @@ func certificate(t *testing.T, s *testenv.PostgresServer) (cert, key string) {
 
 // A vacuum holds a lock that a fence conflicts with, for hours on a large table.
 func TestAnAutovacuumGivesWayToAFence(t *testing.T) {
-	s := testenv.StartPostgres(t, "autovacuum_naptime=1s", "autovacuum_vacuum_cost_delay=100ms", "autovacuum_vacuum_cost_limit=1", "autovacuum_vacuum_threshold=10")
+	// The server's own patience with a vacuum in the way of somebody is without end.
+	s := testenv.StartPostgres(t, "deadlock_timeout=1h", "autovacuum_naptime=1s", "autovacuum_vacuum_cost_delay=100ms", "autovacuum_vacuum_cost_limit=1", "autovacuum_vacuum_threshold=10")
 	d := openOn(t, configOf(s, s.Database(t)))
 	table := accounts(t, d)
 	s.Exec(t, databaseOf(d), "INSERT INTO bank.accounts SELECT i::text, i, repeat('x', 900) FROM generate_series(1, 20000) i", "UPDATE bank.accounts SET balance = 0")
 	for len(s.Exec(t, databaseOf(d), "SELECT 1 FROM pg_locks WHERE relation = 'bank.accounts'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted")) == 0 {
 		time.Sleep(20 * time.Millisecond)
 	}
-	if err := fenceOnly(d, storage.FenceOptions{Tables: []model.TableName{table.Name()}, Wait: 200 * time.Millisecond}); err != nil {
+	if err := fenceOnly(d, fenceOf(table.Name())); err != nil {
 		t.Errorf("fence: %v", err)
 	}
 }
@@ -188,7 +193,7 @@ func TestSessionsEndedWhileIdleCostNothing(t *testing.T) {
 	table := accounts(t, d)
 	for i := range 10 {
 		apply(t, d, storage.Mutation{Table: table, Key: key("a"), Set: []storage.Assignment{balance(int32(i))}})
-		sql(t, d, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		sql(t, d, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	}
 	if got := balances(t, d, table, "a"); got[0] != 9 {
 		t.Errorf("read %v", got)

@@ -185,7 +185,7 @@ func TestASnapshotGivesWayToAChangeOfTheSchema(t *testing.T) {
 		givesWay(t, func(d *db) {
 			const watch = " FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'WITH w AS MATERIALIZED%'"
 			waitFor(t, d, "SELECT 1"+watch)
-			sql(t, d, "SELECT pg_terminate_backend(pid, 5000)"+watch)
+			sql(t, d, "SELECT pg_terminate_backend(pid, 60000)"+watch)
 		})
 	})
 }

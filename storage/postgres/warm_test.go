@@ -4,15 +4,12 @@ package postgres
 
 import (
 	"testing"
-
-	"github.com/stillpoint-db/stillpoint/model"
-	"github.com/stillpoint-db/stillpoint/storage"
 )
 
 func TestAFenceUsesTheSessionThatWasBegunForIt(t *testing.T) {
 	d := openFresh(t)
 	table := accounts(t, d)
-	opts := storage.FenceOptions{Tables: []model.TableName{table.Name()}}
+	opts := fenceOf(table.Name())
 	if err := d.WarmFence(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +25,7 @@ func TestAFenceUsesTheSessionThatWasBegunForIt(t *testing.T) {
 	if err := d.WarmFence(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	sql(t, d, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	sql(t, d, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	if f, err = d.Fence(t.Context(), opts); err != nil {
 		t.Fatalf("after the session was ended: %v", err)
 	}
