@@ -5,13 +5,17 @@ package mysql
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	probeTime = 4 * time.Second // the insert itself waits for five
+	testenv.Main(m)
+}
 
 // open opens the shared server's storage and closes it with the test.
 func open(t testing.TB, change ...func(*storage.Config)) *Store {

@@ -14,8 +14,10 @@ import (
 	"github.com/stillpoint-db/stillpoint/storage"
 )
 
+// probeTime is the time within which an insert must be seen waiting. Tests change it.
+var probeTime = time.Second
+
 const (
-	probeTime    = time.Second // within which an insert must be seen waiting
 	probesAtOnce = 8
 	probeText    = "stillpoint fence probe"
 )
@@ -133,8 +135,11 @@ func (p *prober) probe(ctx context.Context, t *model.Table) error {
 			return p.store.wrap("prove the fence of", err)
 		}
 	}
-	err := p.watcher.execText(ctx, fmt.Sprintf("KILL QUERY %d", p.writer.id))
-	return p.wentPast(ctx, t, errors.Join(err, <-done))
+	err := errors.Join(p.watcher.execText(ctx, fmt.Sprintf("KILL QUERY %d", p.writer.id)), <-done)
+	if lockNotGranted(err) { // it wrote nothing; the server is slow, or has only now come to it
+		return &storage.FenceBusyError{Storage: p.store.cfg.Name, Table: t.Name(), Err: fmt.Errorf("the server did not show within %v that a write waits for the lock: %w", probeTime, err)}
+	}
+	return p.wentPast(ctx, t, err)
 }
 
 // wentPast says that an insert was not seen waiting.

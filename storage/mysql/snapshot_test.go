@@ -192,7 +192,7 @@ func TestAReadSnapshotDoesNotHoldUpDDL(t *testing.T) {
 		t.Fatal(err)
 	}
 	readAll(t, n, table, []storage.Part{{Where: keyRange{}}})
-	testenv.MariaDB(t).Exec(t, "SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE "+s.dialect.Table(table.Name())+" ADD COLUMN extra INT")
+	testenv.MariaDB(t).Exec(t, "SET STATEMENT lock_wait_timeout=30 FOR ALTER TABLE "+s.dialect.Table(table.Name())+" ADD COLUMN extra INT")
 }
 
 func TestPartsOfATableCoverEachRowOnce(t *testing.T) {
