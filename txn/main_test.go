@@ -3,7 +3,7 @@ package txn_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }

@@ -16,12 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stillpoint-db/stillpoint/backup/archive"
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 	"github.com/stillpoint-db/stillpoint/model"
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 var update = flag.Bool("update", false, "write the golden files of the current format")
 

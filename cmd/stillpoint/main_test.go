@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stillpoint-db/stillpoint/backup/repo"
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/*.txtar")
@@ -41,7 +42,7 @@ func runScripts(t *testing.T, pattern string) {
 			before := goleak.IgnoreCurrent()
 			s := newScript(t, path)
 			s.run()
-			goleak.VerifyNone(t, before)
+			leak.None(t, before)
 			if *update {
 				s.save()
 			}

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 
 	"github.com/stillpoint-db/stillpoint/internal/progress"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // run plays the same work in each form: 100 MB at 10 MB a second.
 func run(t *testing.T, form progress.Form) string {

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
@@ -61,7 +62,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
-	goleak.VerifyNone(t, before)
+	leak.None(t, before)
 	if err := second.Mutate(context.Background(), batch(put(table, "a", 1, always))); storage.OutcomeOf(err) != storage.NotApplied {
 		t.Errorf("after Close: %v", err)
 	}

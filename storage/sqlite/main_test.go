@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/stillpoint-db/stillpoint/internal/leak"
 )
 
 // childKey names the environment variable that makes the test program play
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(childKey); role != "" {
 		os.Exit(child(role))
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // process is another process that a test talks to, line by line.
