@@ -252,7 +252,7 @@ func (r *run) live(ctx context.Context, rng *rand.Rand, name string, left int) (
 		clients.Go(func() { r.client(ctx, m, s, seed, fmt.Sprintf("%s.%d", name, c), left, &ran) })
 	}
 	clients.Wait()
-	closing, stop := context.WithTimeout(ctx, 10*time.Second)
+	closing, stop := context.WithTimeout(ctx, 2*time.Minute) // a busy machine needs long
 	err = m.Close(closing)
 	stop()
 	cancel()
