@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/javapeer"
 )
@@ -27,7 +28,9 @@ func startJava(t *testing.T, w *world, threads int) *javaWriter {
 	j := &javaWriter{peer: javapeer.Start(t, w.properties), done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
-		for !j.stopping.Load() {
+		// At least until something is committed: on SQLite, others may be quicker for
+		// a while.
+		for end := time.Now().Add(patience); !j.stopping.Load() || j.committed == 0 && time.Now().Before(end); {
 			answer, err := j.peer.Try("transfers", strings.Join(w.namespaces, ","), strconv.Itoa(accounts), strconv.Itoa(threads), "2000", "1000000000")
 			if err != nil {
 				j.err = err

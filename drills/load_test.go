@@ -21,8 +21,8 @@ import (
 )
 
 // attempt takes a backup in this process, where the time to wait for busy locks
-// can be short, and where the drill is told how it goes on.
-func attempt(t *testing.T, w *world, folder string, budget time.Duration, throttle int64, tell *hooks) (m *manifest.Manifest, err error) {
+// can be short or long, and where the drill is told how it goes on.
+func attempt(t *testing.T, w *world, folder string, how fence.Options, throttle int64, tell *hooks) (m *manifest.Manifest, err error) {
 	t.Helper()
 	if tell == nil {
 		tell = &hooks{}
@@ -36,9 +36,13 @@ func attempt(t *testing.T, w *world, folder string, budget time.Duration, thrott
 		t.Fatal(err)
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
+	how.Hold = time.Minute // a machine that stands still for a moment is not what drills are about
 	return create.Run(t.Context(), set, repo.InFolder(folder), create.Options{Throttle: throttle, Progress: tell, Version: "drill",
-		Plan: plan.Options{OnePhase: cfg.Transaction.OnePhaseCommit, ProofBudget: budget}, Fence: fence.Options{Budget: budget}})
+		Plan: plan.Options{OnePhase: cfg.Transaction.OnePhaseCommit, ProofBudget: how.Budget}, Fence: how})
 }
+
+// within is a fence that must be granted in some time.
+func within(budget time.Duration) fence.Options { return fence.Options{Budget: budget} }
 
 // hooks are called at the turns of a backup, each once; all may be nil.
 type hooks struct {
@@ -145,7 +149,7 @@ func (w *world) fill(t *testing.T, size int) {
 // eventually waits until a question is answered with yes.
 func eventually(t *testing.T, what string, ask func(ctx context.Context) (bool, error)) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		ok, err := ask(t.Context())
 		if err == nil && ok {

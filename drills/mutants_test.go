@@ -32,7 +32,7 @@ func TestBackupsWithoutTheFenceAreTorn(t *testing.T) {
 	torn, taken := 0, 0
 	for torn < 2 && taken < 40 {
 		folder := t.TempDir()
-		m, err := attempt(t, &far, folder, 10*time.Second, 0, nil)
+		m, err := attempt(t, &far, folder, within(patience), 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

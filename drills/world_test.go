@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -34,6 +35,10 @@ const (
 	accounts = 100
 	initial  = 1000
 )
+
+// patience is how long a drill waits for what must happen: the machine may be busy
+// with other things for a long time, and only a drill that fails waits so long.
+const patience = 5 * time.Minute
 
 // place is one database.
 type place struct {

@@ -158,7 +158,7 @@ func (x *writer) moves(t *testing.T) []move {
 func (x *writer) committed(t *testing.T, since time.Time, n int) time.Duration {
 	t.Helper()
 	asked := time.Now()
-	for time.Since(asked) < time.Minute {
+	for time.Since(asked) < patience {
 		got := 0
 		for _, m := range x.moves(t) {
 			if m.verdict == "committed" && m.begun().After(since) {
