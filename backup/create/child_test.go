@@ -7,8 +7,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/backup/create"
+	"github.com/stillpoint-db/stillpoint/backup/fence"
 	"github.com/stillpoint-db/stillpoint/backup/plan"
 	"github.com/stillpoint-db/stillpoint/backup/repo"
 	"github.com/stillpoint-db/stillpoint/storage"
@@ -58,6 +60,7 @@ func takeIn(folder string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	_, err = create.Run(ctx, set, repo.InFolder(filepath.Join(folder, "repo")), create.Options{Plan: plan.Options{Scratch: filepath.Join(folder, "scratch")}})
+	_, err = create.Run(ctx, set, repo.InFolder(filepath.Join(folder, "repo")), create.Options{Plan: plan.Options{Scratch: filepath.Join(folder, "scratch"), ProofBudget: 5 * time.Minute},
+		Fence: fence.Options{Budget: 5 * time.Minute, Hold: time.Minute}}) // a busy machine is not what tests are about
 	return err
 }

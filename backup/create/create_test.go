@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stillpoint-db/stillpoint/backup/catalog"
@@ -36,6 +37,8 @@ func onEach(t *testing.T, f func(t *testing.T, open bank.Opener)) {
 func must(t *testing.T, set *multi.Set, r repo.Repository, opts create.Options) *catalog.Backup {
 	t.Helper()
 	opts.Plan.Scratch = t.TempDir()
+	// A machine that is busy, or stands still for a moment, is not what tests are about.
+	opts.Plan.ProofBudget, opts.Fence.Budget, opts.Fence.Hold = 5*time.Minute, 5*time.Minute, time.Minute
 	m, err := create.Run(t.Context(), set, r, opts)
 	if err != nil {
 		t.Fatal(err)

@@ -271,42 +271,46 @@ func (r recording) Fence(ctx context.Context, opts storage.FenceOptions) (storag
 }
 
 func TestStoragesAreLockedInOneOrderWhateverTheConfigurationSays(t *testing.T) {
-	a, b, c := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{}), bank(t, "c", memory.Options{})
-	var order []string
-	var members []fence.Member
-	for _, s := range []*memory.Storage{c, a, b} {
-		m := member(s)
-		m.Fencer = recording{s, s.Name(), &order}
-		members = append(members, m)
-	}
-	h, err := fence.Take(t.Context(), members, fence.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Alive(t.Context()); err != nil {
-		t.Error(err)
-	}
-	for range 2 {
-		if err := h.Release(t.Context()); err != nil {
+	synctest.Test(t, func(t *testing.T) { // in whose time an attempt takes none
+		a, b, c := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{}), bank(t, "c", memory.Options{})
+		var order []string
+		var members []fence.Member
+		for _, s := range []*memory.Storage{c, a, b} {
+			m := member(s)
+			m.Fencer = recording{s, s.Name(), &order}
+			members = append(members, m)
+		}
+		h, err := fence.Take(t.Context(), members, fence.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Alive(t.Context()); err != nil {
 			t.Error(err)
 		}
-	}
-	if !slices.Equal(order, []string{"a", "b", "c"}) {
-		t.Error(order)
-	}
-	writable(t, a, b, c)
+		for range 2 {
+			if err := h.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if !slices.Equal(order, []string{"a", "b", "c"}) {
+			t.Error(order)
+		}
+		writable(t, a, b, c)
+	})
 }
 
 func TestAnUnreachableDatabaseEndsTheFenceAtOnceWithNothingHeld(t *testing.T) {
-	a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
-	m := member(b)
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if h, err := fence.Take(t.Context(), []fence.Member{member(a), m}, fence.Options{}); !errors.Is(err, model.ErrUnavailable) || h.Report().Tries != 1 {
-		t.Error(err, h.Report())
-	}
-	writable(t, a)
+	synctest.Test(t, func(t *testing.T) { // in whose time an attempt takes none
+		a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
+		m := member(b)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if h, err := fence.Take(t.Context(), []fence.Member{member(a), m}, fence.Options{}); !errors.Is(err, model.ErrUnavailable) || h.Report().Tries != 1 {
+			t.Error(err, h.Report())
+		}
+		writable(t, a)
+	})
 }
 
 // sluggish is a database that takes long to answer, the first time.
@@ -370,11 +374,13 @@ func (w warming) Fence(ctx context.Context, opts storage.FenceOptions) (storage.
 }
 
 func TestSessionsAreBegunBeforeAnythingIsLocked(t *testing.T) {
-	a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
-	var warmA, warmB bool
-	ma, mb := member(a), member(b)
-	ma.Fencer, mb.Fencer = warming{a, &warmA, t}, warming{b, &warmB, t}
-	if _, err := fence.Under(t.Context(), []fence.Member{ma, mb}, fence.Options{}, func(context.Context) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) { // in whose time an attempt takes none
+		a, b := bank(t, "a", memory.Options{}), bank(t, "b", memory.Options{})
+		var warmA, warmB bool
+		ma, mb := member(a), member(b)
+		ma.Fencer, mb.Fencer = warming{a, &warmA, t}, warming{b, &warmB, t}
+		if _, err := fence.Under(t.Context(), []fence.Member{ma, mb}, fence.Options{}, func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

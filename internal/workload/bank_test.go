@@ -25,7 +25,7 @@ func bank(t *testing.T) (*stillpointtest.DB, *workload.Bank) {
 func TestMovesKeepTheMoneyAndTheHistory(t *testing.T) {
 	db, b := bank(t)
 	db.Faults.ConflictNext(5)
-	r := b.Run(t.Context(), workload.RunOptions{Workers: 4, Moves: 200, Duration: time.Minute})
+	r := b.Run(t.Context(), workload.RunOptions{Workers: 4, Moves: 200, Duration: 10 * time.Minute})
 	if r.Committed < 200 || r.Failed > 0 {
 		t.Errorf("%+v", r)
 	}
