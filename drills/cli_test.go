@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -127,7 +128,24 @@ func taken(t *testing.T, out any, args ...string) {
 // restore restores a backup.
 func restore(t *testing.T, w *world, repo, id string, more ...string) {
 	t.Helper()
-	must(t, nil, append([]string{"restore", "run", "--config", w.config, "--repo", repo, "--backup", id, "--yes"}, more...)...)
+	restored(t, nil, append([]string{"restore", "run", "--config", w.config, "--repo", repo, "--backup", id, "--yes"}, more...)...)
+}
+
+// restored runs a command that restores, which must succeed in the end: servers take
+// a moment to see that a session has ended.
+func restored(t *testing.T, out any, args ...string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		o := run(t, nil, args...)
+		if o.code == 0 {
+			decode(t, o, out)
+			return
+		}
+		const refused = 5
+		if o.code != refused || !strings.Contains(o.stderr+string(o.result), "still connected") || time.Now().After(end) {
+			t.Fatalf("stillpoint %v: %v", args, o)
+		}
+	}
 }
 
 // window is the time during which the fence of a backup kept writers waiting.

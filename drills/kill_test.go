@@ -276,7 +276,7 @@ func TestARestoreKilledOnServersGoesOn(t *testing.T) {
 			t.Fatalf("a restore that was to be killed at %s: %v", step, o)
 		}
 		begun := time.Now()
-		must(t, nil, args...)
+		restored(t, nil, args...)
 		t.Logf("killed at %s; run again, it took %v: %s", step, time.Since(begun).Round(10*time.Millisecond), wantRight(t, w))
 	}
 	must(t, nil, "check", "--config", w.config)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -25,7 +26,23 @@ func init() {
 	engines["MariaDB"] = func(t testing.TB, name string) storage.Storage {
 		s := testenv.NewMariaDB(t, testenv.MariaDBOptions{})
 		s.DB().SetMaxIdleConns(0) // or the server's own pool is somebody who is connected
-		return open(t, storage.Config{Name: name, Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
+		return alone(t, open(t, storage.Config{Name: name, Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword}))
+	}
+}
+
+// alone waits until nobody else is connected: a session that was closed takes the
+// server a moment.
+func alone(t testing.TB, st storage.Storage) storage.Storage {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		list, err := st.(storage.Inspector).Sessions(t.Context())
+		must(t, err)
+		if len(list) == 0 {
+			return st
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still connected: %+v", list)
+		}
 	}
 }
 
@@ -78,7 +95,7 @@ func TestConnectedSessionsAreSeenAndEnded(t *testing.T) {
 func TestMarkIsMadeWhateverTheServersDefaultCollation(t *testing.T) {
 	s := testenv.NewMariaDB(t, testenv.MariaDBOptions{Collation: "latin1_swedish_ci"})
 	s.DB().SetMaxIdleConns(0)
-	my := open(t, storage.Config{Name: "my", Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})
+	my := alone(t, open(t, storage.Config{Name: "my", Driver: "mysql", URL: s.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword}))
 	defer func() { must(t, my.Close()) }()
 	w := newWorld(t, bank(t))
 	w.opts.Target.Storages[1] = my
@@ -86,6 +103,7 @@ func TestMarkIsMadeWhateverTheServersDefaultCollation(t *testing.T) {
 		t.Fatalf("without the database: error is %v", err)
 	}
 	s.Exec(t, "CREATE DATABASE vault CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	alone(t, my)
 	_, err := restore.Run(t.Context(), w.opts)
 	must(t, err)
 	if got := rowsOf(t, my, w.opts.Backup.Tables()[1].Table); len(got) != 3 {
@@ -110,6 +128,7 @@ func TestTablesThatWereDroppedByHandAreRestored(t *testing.T) {
 		open(t, storage.Config{Name: "my", Driver: "mysql", URL: my.URL(), User: testenv.MariaDBUser, Password: testenv.MariaDBPassword})}
 	for _, st := range w.opts.Target.Storages {
 		defer func() { must(t, st.Close()) }()
+		alone(t, st)
 	}
 	_, err := restore.Run(t.Context(), w.opts)
 	must(t, err)
@@ -121,6 +140,9 @@ func TestTablesThatWereDroppedByHandAreRestored(t *testing.T) {
 		must(t, err)
 		must(t, c.Close(t.Context()))
 		my.Exec(t, loss)
+		for _, st := range w.opts.Target.Storages {
+			alone(t, st)
+		}
 		p, err := restore.Make(t.Context(), w.opts)
 		must(t, err)
 		must(t, p.Err())
