@@ -45,7 +45,8 @@ func foreign(path string) (*sql.DB, error) {
 }
 
 // foreignWriter moves 1 between the accounts f1 and f2 in transactions, until
-// it hears "stop"; it says how many it made, and dies at the first error.
+// it hears "stop"; it says how many it made and how often the file was busy for as
+// long as SQLite waits, and dies at the first other error.
 func foreignWriter(path string) error {
 	db, err := foreign(path)
 	if err != nil {
@@ -58,8 +59,14 @@ func foreignWriter(path string) error {
 		close(stop)
 	}()
 	fmt.Println("ready")
+	busy := 0
 	for n := 1; ; n++ {
 		tx, err := db.Begin()
+		if err != nil && strings.Contains(err.Error(), "SQLITE_BUSY") && busy < 100 {
+			busy++
+			n--
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("transaction %d: %w", n, err)
 		}
@@ -77,7 +84,7 @@ func foreignWriter(path string) error {
 		}
 		select {
 		case <-stop:
-			fmt.Println("made", n)
+			fmt.Println("made", n, busy)
 			return nil
 		default:
 		}
