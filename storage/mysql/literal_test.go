@@ -4,6 +4,7 @@ package mysql
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math"
 	"strings"
@@ -16,6 +17,9 @@ import (
 	"github.com/stillpoint-db/stillpoint/model"
 	"github.com/stillpoint-db/stillpoint/storage"
 )
+
+// The same values are drawn each time; -rapid.seed 0 draws others.
+func init() { _ = flag.Set("rapid.seed", "1") }
 
 // hostile are strings that have broken quoting before.
 var hostile = []string{

@@ -99,11 +99,14 @@ func TestAllocations(t *testing.T) {
 		{"get 2", 6, func(ctx context.Context) error { _, err := d.Get(ctx, gets); return err }},
 	} {
 		for ctx, more := range map[context.Context]float64{context.Background(): 0, ctx: 3} {
-			got := testing.AllocsPerRun(200, func() {
-				if err := c.call(ctx); err != nil {
-					t.Fatal(err)
-				}
-			})
+			got := c.most + more + 1
+			for try := 0; got > c.most+more && try < 3; try++ { // once in a while something else allocates beside
+				got = testing.AllocsPerRun(200, func() {
+					if err := c.call(ctx); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
 			if got > c.most+more {
 				t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.most+more)
 			}
