@@ -14,6 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	probeTime = 4 * time.Second // the insert itself waits for five
+	repeatWithin = time.Minute  // the machine may stand still for a while
 	testenv.Main(m)
 }
 

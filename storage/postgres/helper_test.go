@@ -13,11 +13,11 @@ import (
 )
 
 // shippedIdle is the fenceIdle of the product. Tests hold fences while they do
-// much else, on machines that may stand still for a while.
+// much else, and repeat what was lost, on machines that may stand still for a while.
 var shippedIdle = fenceIdle
 
 func TestMain(m *testing.M) {
-	fenceIdle = time.Minute
+	fenceIdle, repeatWithin = time.Minute, time.Minute
 	testenv.Main(m)
 }
 
