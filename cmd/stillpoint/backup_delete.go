@@ -54,8 +54,8 @@ not finished. Nothing that is not a backup is ever deleted.
 				}
 			}
 			if state == "" {
-				return &model.Error{Class: errUsage, Detail: fmt.Sprintf("there is no backup %q in %s", id, r.Location()),
-					Hint: "See them with: stillpoint backup list --repo " + r.Location()}
+				return misnamed(&model.Error{Class: model.ErrNotFound, Detail: fmt.Sprintf("there is no backup %q in %s", id, r.Location()),
+					Hint: "See them with: stillpoint backup list --repo " + r.Location()})
 			}
 			if !yes {
 				return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("this would delete the %s backup %s in %s", state, id, r.Location()), Hint: "--yes does it"}

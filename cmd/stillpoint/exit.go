@@ -87,6 +87,9 @@ func exitCode(err error) int {
 		return 0
 	}
 	class := classOf(err).err
+	if _, is := errors.AsType[misnamedError](err); is {
+		class = errUsage
+	}
 	for _, e := range exitCodes {
 		for _, c := range e.classes {
 			if c == class {
@@ -121,10 +124,16 @@ func usage(err error) error {
 	return &model.Error{Class: errUsage, Detail: err.Error()}
 }
 
+// misnamedError is the error of a command line that names what is not there: a misuse,
+// of class not-found.
+type misnamedError struct{ error }
+
+func (e misnamedError) Unwrap() error { return e.error }
+
 // misnamed marks as a misuse that what the command line names is not there.
 func misnamed(err error) error {
-	if errors.Is(err, model.ErrNotFound) {
-		return usage(err)
+	if classOf(err).err == model.ErrNotFound {
+		return misnamedError{err}
 	}
 	return err
 }

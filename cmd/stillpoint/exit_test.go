@@ -54,6 +54,16 @@ func TestEveryClassHasItsNameAndExitCode(t *testing.T) {
 	}
 }
 
+func TestWhatTheCommandLineNamesAndIsNotThereIsAMisuse(t *testing.T) {
+	missing := &model.Error{Class: model.ErrNotFound, Detail: "there is no backup x"}
+	for err, want := range map[error]int{missing: 64, &model.Error{Class: model.ErrDamaged, Err: missing}: 6, model.ErrConflict: 1, nil: 0} {
+		named := misnamed(err)
+		if got := exitCode(named); got != want || classOf(named).name != classOf(err).name || !errors.Is(named, err) {
+			t.Errorf("%v: exit code %d, want %d; %v", err, got, want, named)
+		}
+	}
+}
+
 // TestTheDocumentationKnowsAllCodesAndCommands holds docs/command-line.md to the
 // code.
 func TestTheDocumentationKnowsAllCodesAndCommands(t *testing.T) {
