@@ -111,14 +111,14 @@ func backup(t *testing.T, w *world, repo string, more ...string) *manifest.Manif
 // machine stood still for a moment under the fence, the backup is void and says so.
 func taken(t *testing.T, out any, args ...string) {
 	t.Helper()
-	for try := 1; ; try++ {
+	for end := time.Now().Add(patience); ; {
 		o := run(t, nil, args...)
 		if o.code == 0 {
 			decode(t, o, out)
 			return
 		}
 		const void = 7
-		if o.code != void || try == 5 {
+		if o.code != void || time.Now().After(end) {
 			t.Fatalf("stillpoint %v: %v", args, o)
 		}
 		t.Logf("once more: %v", o)
