@@ -64,7 +64,7 @@ type scanned struct {
 	rows  []*model.Row // of the user; nil if not kept
 	kept  bool
 	sum   fingerprint
-	pages int  // read
+	pages int  // that one reading took at most
 	whole bool // it was read to its end
 	// returned are the hashes of the first records that a scan by an index or in
 	// an order returned; see fingerprint.

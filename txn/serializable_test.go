@@ -160,6 +160,7 @@ func TestARowThatCameAndWentIsNoticed(t *testing.T) {
 		row           model.TableName // of number 9
 		from          []int           // the accounts that are there
 		first         bool            // account 1 changes when the row comes
+		inserts       int             // accounts that the transaction inserts itself
 	}{
 		"a read, and a scan": {page: 1000, row: accountsName, from: []int{1},
 			before: func(w *world, tx *txn.Tx) { get(w, tx, at(9)) }, after: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }},
@@ -175,6 +176,8 @@ func TestARowThatCameAndWentIsNoticed(t *testing.T) {
 			before: func(w *world, tx *txn.Tx) { scan(w, tx, inVault); scan(w, tx, inBranch()) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
 		"a scan of several pages, and a read": {page: 1, row: accountsName, from: []int{1, 2, 10},
 			before: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
+		"a scan of one page, a read, and rows of its own that make it two": {page: 3, row: accountsName, from: []int{1}, inserts: 3,
+			before: func(w *world, tx *txn.Tx) { scan(w, tx, inBranch()) }, after: func(w *world, tx *txn.Tx) { get(w, tx, side) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for moment := 0; ; moment++ {
@@ -188,7 +191,7 @@ func TestARowThatCameAndWentIsNoticed(t *testing.T) {
 				w.must(setup.Insert(ctx, txn.Write{Table: accountsName, Key: side, Set: balance(1)}))
 				w.must(setup.Commit(ctx))
 
-				tx := reader.begin(readOnly)
+				tx := reader.begin(func(o *txn.TxOptions) { o.ReadOnly = c.inserts == 0 })
 				c.before(w, tx)
 				comes := other.begin()
 				w.must(comes.Insert(ctx, txn.Write{Table: c.row, Key: at(9), Set: append(balance(9), txn.Set{Column: "note", Value: model.TextValue("9")})}))
@@ -198,6 +201,9 @@ func TestARowThatCameAndWentIsNoticed(t *testing.T) {
 				}
 				w.must(comes.Commit(ctx))
 				c.after(w, tx)
+				for i := range c.inserts {
+					w.must(tx.Insert(ctx, put(accountsName, 2+i, 1)))
+				}
 
 				looks := 0
 				goes := func() {

@@ -36,7 +36,8 @@ func needsValidation(e *entry) bool { return e.known && e.byKey && e.kind == wri
 // meanwhile, because a deletion leaves no trace. So all that was absent is looked at
 // before any version is: that was true together with every version that is found
 // unchanged afterwards. A look at a scan tells of absence and of versions; if there
-// are several, each is made again after all of them.
+// are several, each is made again after all of them. That there are may show only
+// here: records that the transaction has inserted since take room on pages.
 func (tx *Tx) validate(ctx context.Context) error {
 	if mutant.On("txn.skip-validation") {
 		return nil
@@ -54,16 +55,14 @@ func (tx *Tx) validate(ctx context.Context) error {
 		}
 	}
 	var empty, found []*scanned
-	looks := 0
 	for _, rec := range tx.scans {
 		if rec.sum.rows == 0 {
 			empty = append(empty, rec)
-			continue
+		} else {
+			found = append(found, rec)
 		}
-		found = append(found, rec)
-		looks += rec.looks()
 	}
-	if looks > 1 {
+	if looks(found) > 1 {
 		if err := tx.validateAll(ctx, tx.scans, absent); err != nil {
 			return err
 		}
@@ -75,15 +74,22 @@ func (tx *Tx) validate(ctx context.Context) error {
 	if err := tx.validateAll(ctx, found, nil); err != nil {
 		return err
 	}
-	return tx.validateAll(ctx, nil, present)
+	if looks(found) <= 1 {
+		found = nil
+	}
+	return tx.validateAll(ctx, found, present)
 }
 
-// looks is the number of moments of which a scan tells.
-func (rec *scanned) looks() int {
-	if rec.scan.Kind == storage.ScanIndex && !rec.table.caps.AtomicScan {
-		return rec.pages + 1 // the index, and that of the before column
+// looks is the number of moments of which scans tell.
+func looks(scans []*scanned) int {
+	n := 0
+	for _, rec := range scans {
+		n += rec.pages
+		if rec.scan.Kind == storage.ScanIndex && !rec.table.caps.AtomicScan {
+			n++ // the index, and that of the before column
+		}
 	}
-	return rec.pages
+	return n
 }
 
 // validateAll validates scans and keys at once.
@@ -162,6 +168,7 @@ func (tx *Tx) validateScan(ctx context.Context, rec *scanned) error {
 			sum.add(h)
 		}
 	}
+	rec.pages = max(rec.pages, c.pages)
 	if sum != want {
 		return tx.scanChanged(rec)
 	}
