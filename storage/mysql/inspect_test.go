@@ -196,6 +196,22 @@ func TestEachRightThatARestoreLacksIsFoundWithTheGrantThatHelps(t *testing.T) {
 	}
 }
 
+func TestRightsOnEachTableAreEnoughForARestore(t *testing.T) {
+	server := testenv.MariaDB(t)
+	admin := open(t)
+	ns := server.Namespace(t)
+	opts := storage.InspectOptions{Restore: true, Tables: []model.TableName{newTable(t, admin, ns, "one").Name(), newTable(t, admin, ns, "two").Name()}}
+	const all = "SELECT, INSERT, CREATE, DROP ON "
+	for second, findings := range map[string]int{all: 0, "SELECT, INSERT ON ": 2} {
+		name, password := server.User(t, "PROCESS ON *.*", all+admin.dialect.Table(opts.Tables[0]), second+admin.dialect.Table(opts.Tables[1]))
+		s := openURL(t, server.URL(), func(c *storage.Config) { c.User, c.Password = name, storage.Secret(password) })
+		in, err := s.Inspect(t.Context(), opts)
+		if err != nil || len(in.Findings) != findings {
+			t.Errorf("%s: %v %+v", second, err, in)
+		}
+	}
+}
+
 func TestAProofThatMayNotInsertSaysWhatToGrant(t *testing.T) {
 	server := testenv.MariaDB(t)
 	admin := open(t)

@@ -24,7 +24,7 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 	var missing missingRight = func(severity storage.Severity, right, on, why string) {
 		i.add("missing-right", severity, right+" on "+on, why, fmt.Sprintf("GRANT %s ON %s TO %s;", right, on, account))
 	}
-	namespaces, present := map[string]bool{}, map[string]int{}
+	namespaces, present := map[string]bool{}, map[string][]string{}
 	for _, name := range i.opts.Tables {
 		table := i.store.dialect.Table(name)
 		_, err := ses.strings(ctx, "SELECT 1 FROM "+table+" LIMIT 0")
@@ -41,7 +41,7 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 			return err
 		}
 		if err == nil && i.opts.Restore {
-			present[name.Namespace]++
+			present[name.Namespace] = append(present[name.Namespace], name.Name)
 			if err := i.mayInsert(ctx, ses, name, missing); err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (i *inspector) rights(ctx context.Context, ses *session) error {
 		}
 	}
 	if i.opts.Restore {
-		if err := i.mayMakeAnew(ctx, ses, present, missing); err != nil {
+		if err := i.mayMakeAnew(ctx, ses, account, present, missing); err != nil {
 			return err
 		}
 	}
@@ -84,11 +84,12 @@ func (i *inspector) mayInsert(ctx context.Context, ses *session, name model.Tabl
 
 // mayMakeAnew makes, in each namespace, a table like one that is not there, and
 // drops one that is not there: nothing comes of either, and the server looks at
-// the rights first. present counts the tables that are there and can be read.
-func (i *inspector) mayMakeAnew(ctx context.Context, ses *session, present map[string]int, missing missingRight) error {
-	wanted := map[string]int{}
+// the rights first. Who lacks them there may still have them on each of the tables.
+// present are the tables that are there and can be read.
+func (i *inspector) mayMakeAnew(ctx context.Context, ses *session, account string, present map[string][]string, missing missingRight) error {
+	wanted := map[string][]string{}
 	for _, name := range i.opts.Tables {
-		wanted[name.Namespace]++
+		wanted[name.Namespace] = append(wanted[name.Namespace], name.Name)
 	}
 	for _, ns := range slices.Sorted(maps.Keys(wanted)) {
 		nobody := func() string {
@@ -96,26 +97,46 @@ func (i *inspector) mayMakeAnew(ctx context.Context, ses *session, present map[s
 		}
 		all := i.store.dialect.Ident(ns) + ".*"
 		severity := storage.Blocker
-		if present[ns] == wanted[ns] {
+		if len(present[ns]) == len(wanted[ns]) {
 			severity = storage.Warning // needed where a definition has changed
 		}
-		err := ses.execText(ctx, "CREATE TABLE "+nobody()+" LIKE "+nobody())
-		if rightMissing(err) {
-			missing(severity, "SELECT, CREATE", all, "tables cannot be made")
-		} else if unanswered(err) {
+		lacking, err := lacks(ctx, ses, account, "CREATE", ns, wanted[ns], "CREATE TABLE "+nobody()+" LIKE "+nobody())
+		if err != nil {
 			return err
 		}
-		if present[ns] == 0 {
+		if lacking {
+			missing(severity, "SELECT, CREATE", all, "tables cannot be made")
+		}
+		if len(present[ns]) == 0 {
 			continue
 		}
-		err = ses.execText(ctx, "DROP TABLE "+nobody())
-		if rightMissing(err) {
-			missing(storage.Blocker, "DROP", all, "tables that are there cannot be emptied")
-		} else if unanswered(err) {
+		lacking, err = lacks(ctx, ses, account, "DROP", ns, present[ns], "DROP TABLE "+nobody())
+		if err != nil {
 			return err
+		}
+		if lacking {
+			missing(storage.Blocker, "DROP", all, "tables that are there cannot be emptied")
 		}
 	}
 	return nil
+}
+
+// lacks tells whether an account lacks a right in a namespace, which a statement
+// tries, and on one of some tables there, too.
+func lacks(ctx context.Context, ses *session, account, right, namespace string, tables []string, statement string) (bool, error) {
+	err := ses.execText(ctx, statement)
+	if unanswered(err) {
+		return false, err
+	}
+	if !rightMissing(err) {
+		return false, nil
+	}
+	rows, err := ses.strings(ctx, "SELECT TABLE_NAME FROM information_schema.table_privileges WHERE GRANTEE=? AND PRIVILEGE_TYPE=? AND TABLE_SCHEMA=?", account, right, namespace)
+	granted := map[string]bool{}
+	for _, r := range rows {
+		granted[r[0]] = true
+	}
+	return slices.ContainsFunc(tables, func(name string) bool { return !granted[name] }), err
 }
 
 // absent tells the errors of tables and databases that are not there.
