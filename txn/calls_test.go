@@ -122,6 +122,12 @@ func TestCallsOfATransaction(t *testing.T) {
 				}
 				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
 			}, answer: calls{"scan": 6, "mutate": 2}},
+		{name: "SERIALIZABLE, a scan and a write, where a page is not read at one moment: twice", options: []func(*txn.Options){serializable},
+			memory: memory.Options{NoAtomicScan: true}, run: func(w *world, tx *txn.Tx) {
+				_, err := numbers(tx, inBranch())
+				w.must(err)
+				w.must(tx.Put(ctx, put(accountsName, 1, 1)))
+			}, answer: calls{"scan": 3, "mutate": 2}},
 		{name: "SNAPSHOT, a scan and 1 write", run: func(w *world, tx *txn.Tx) {
 			_, err := numbers(tx, inBranch())
 			w.must(err)

@@ -85,8 +85,8 @@ func looks(scans []*scanned) int {
 	n := 0
 	for _, rec := range scans {
 		n += rec.pages
-		if rec.scan.Kind == storage.ScanIndex && !rec.table.caps.AtomicScan {
-			n++ // the index, and that of the before column
+		if !rec.table.caps.AtomicScan {
+			n++ // a page is not read at one moment; nor are the index and that of the before column
 		}
 	}
 	return n
