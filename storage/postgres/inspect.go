@@ -108,7 +108,11 @@ func (in *inspector) database(ctx context.Context) error {
 		return err
 	}
 	for _, w := range who {
-		in.find("not-durable", storage.Warning, in.db.endpoint, "synchronous_commit is off for "+w+": a crash makes the server forget the last commits, which other databases may remember", "ALTER … SET synchronous_commit = on;")
+		fix := "ALTER … SET synchronous_commit = on;"
+		if w == ofURL {
+			fix = "Take synchronous_commit out of the options of the URL"
+		}
+		in.find("not-durable", storage.Warning, in.db.endpoint, "synchronous_commit is off for "+w+": a crash makes the server forget the last commits, which other databases may remember", fix)
 	}
 	rows, err := in.query(ctx, `SELECT gid, owner, prepared::text FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared LIMIT 5`)
 	if err != nil {
@@ -132,6 +136,9 @@ func (in *inspector) database(ctx context.Context) error {
 	return nil
 }
 
+// ofURL are the sessions that this configuration opens.
+const ofURL = "sessions with the options of this URL"
+
 // forgetful names those whose commits may not be on disk when they are answered.
 // Applications' sessions may differ from ours: by role, by database, by URL.
 func (in *inspector) forgetful(ctx context.Context) (who []string, err error) {
@@ -146,7 +153,7 @@ func (in *inspector) forgetful(ctx context.Context) (who []string, err error) {
 	var server [][]string
 	switch {
 	case isOff && byURL:
-		who = append(who, "sessions with the options of this URL")
+		who = append(who, ofURL)
 	case isOff && !hidden:
 		who = append(who, "the server")
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stillpoint-db/stillpoint/internal/testenv"
 	"github.com/stillpoint-db/stillpoint/model"
@@ -102,9 +101,7 @@ func TestWhoForgetsCommitsIsNamed(t *testing.T) {
 	name := server.Database(t)
 	server.Exec(t, name, "ALTER SYSTEM SET synchronous_commit = no")
 	server.Exec(t, name, "SELECT pg_reload_conf()")
-	for server.Exec(t, name, "SHOW synchronous_commit")[0][0] != "off" {
-		time.Sleep(10 * time.Millisecond)
-	}
+	server.WaitForSetting(t, "synchronous_commit", "off")
 	d := openOn(t, configOf(server, name))
 	who := func() (texts []string) {
 		for _, f := range inspect(t, d, both()).Findings {
@@ -130,6 +127,11 @@ func TestWhoForgetsCommitsIsNamed(t *testing.T) {
 	d = openOn(t, cfg)
 	if got := who(); !slices.Contains(got, "sessions with the options of this URL") {
 		t.Errorf("%q", got)
+	}
+	for _, f := range inspect(t, d, both()).Findings {
+		if strings.Contains(f.Text, "this URL") && strings.Contains(f.Fix, "ALTER") {
+			t.Errorf("of no use: %s", f.Fix)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func TestAReplicaIsNoPlaceForAFence(t *testing.T) {
 	if f := finding(in, "replica"); f == nil || f.Severity != storage.Blocker {
 		t.Errorf("inspection: %+v", in.Findings)
 	}
-	for len(primary.Exec(t, "postgres", "SELECT 1 FROM pg_stat_replication")) == 0 {
+	for end := time.Now().Add(2 * time.Minute); len(primary.Exec(t, "postgres", "SELECT 1 FROM pg_stat_replication")) == 0 && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond) // it answers before it follows
 	}
 	at := inspect(t, d, both(table.Name()))
