@@ -47,7 +47,7 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 			errs = append(errs, model.Errorf(model.ErrBadArgument, "table %s cannot be transactional: namespace %q belongs to the Coordinator, and no transaction may touch it", t.name, t.name.Namespace))
 			continue
 		default:
-			if err := admin.CheckTable(ctx, t.stored); err != nil {
+			if err := admin.CheckTable(ctx, t.stored, namesOf(missing)...); err != nil {
 				errs = append(errs, err)
 				continue
 			}
@@ -66,6 +66,15 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 	}
 	plan.Steps = append(plan.Steps, tables...)
 	return plan, plan.noteCoordinator(ctx, set, s, opts, coordinator)
+}
+
+// namesOf returns the names of tables.
+func namesOf(targets []target) []model.TableName {
+	names := make([]model.TableName, len(targets))
+	for i, t := range targets {
+		names[i] = t.name
+	}
+	return names
 }
 
 // noteCoordinator says so if transactions could not run on the tables for want

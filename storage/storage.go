@@ -230,8 +230,9 @@ type Batch struct {
 type Admin interface {
 	// CheckTable says whether CreateTable would be refused for what the
 	// definition is: names over the engine's limit, types that it lacks in
-	// that place. Changes nothing.
-	CheckTable(ctx context.Context, t *model.Table) error
+	// that place, a name that it would take for that of another table, there or
+	// among those that are to be made with it. Changes nothing.
+	CheckTable(ctx context.Context, t *model.Table, with ...model.TableName) error
 	// Statements returns the DDL that CreateTable would run, for people.
 	Statements(t *model.Table) []string
 

@@ -14,7 +14,7 @@ type admin struct{ s *Storage }
 
 // CheckTable implements storage.Admin. Any definition will do whose name can be
 // written as namespace.table.
-func (a admin) CheckTable(_ context.Context, t *model.Table) error {
+func (a admin) CheckTable(_ context.Context, t *model.Table, _ ...model.TableName) error {
 	_, err := model.ParseTableName(t.Name().String())
 	return err
 }

@@ -41,8 +41,10 @@ func (a admin) homes(namespace string) []storage.Storage {
 
 func (a admin) of(table model.TableName) storage.Admin { return a.set.Route(table).Admin() }
 
-func (a admin) CheckTable(ctx context.Context, t *model.Table) error {
-	return a.of(t.Name()).CheckTable(ctx, t)
+func (a admin) CheckTable(ctx context.Context, t *model.Table, with ...model.TableName) error {
+	home := a.set.Route(t.Name())
+	with = slices.DeleteFunc(slices.Clone(with), func(other model.TableName) bool { return a.set.Route(other) != home })
+	return home.Admin().CheckTable(ctx, t, with...)
 }
 
 func (a admin) Statements(t *model.Table) []string { return a.of(t.Name()).Statements(t) }

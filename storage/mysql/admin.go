@@ -37,8 +37,8 @@ func (a *admin) metadataOptions(ctx context.Context) (string, error) {
 }
 
 // CheckTable implements storage.Admin.
-func (a *admin) CheckTable(ctx context.Context, t *model.Table) error {
-	if err := a.Admin.CheckTable(ctx, t); err != nil {
+func (a *admin) CheckTable(ctx context.Context, t *model.Table, with ...model.TableName) error {
+	if err := a.Admin.CheckTable(ctx, t, with...); err != nil {
 		return err
 	}
 	collation, where, err := a.defaultCollation(ctx, t.Name().Namespace)

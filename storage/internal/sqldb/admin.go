@@ -73,19 +73,19 @@ func NewAdmin(d *Dialect, metadata string, ex Executor) *Admin {
 }
 
 // CheckTable implements storage.Admin.
-func (a *Admin) CheckTable(ctx context.Context, t *model.Table) error {
+func (a *Admin) CheckTable(ctx context.Context, t *model.Table, with ...model.TableName) error {
 	if t.Name().Namespace == a.Meta.Namespace {
 		return model.Errorf(model.ErrBadArgument, "namespace %q is that of the metadata table", a.Meta.Namespace)
 	}
 	if err := a.D.CheckNames(t); err != nil {
 		return err
 	}
-	return a.checkCase(ctx, t.Name())
+	return a.checkCase(ctx, t.Name(), with)
 }
 
 // checkCase refuses a table whose name the engine would take for that of another
-// one: both would be one table.
-func (a *Admin) checkCase(ctx context.Context, name model.TableName) error {
+// one, there or to be made with it: both would be one table.
+func (a *Admin) checkCase(ctx context.Context, name model.TableName, with []model.TableName) error {
 	if !a.D.FoldTables {
 		return nil
 	}
@@ -93,9 +93,12 @@ func (a *Admin) checkCase(ctx context.Context, name model.TableName) error {
 	if err != nil {
 		return err
 	}
+	for _, other := range with {
+		names = append(names, other.String())
+	}
 	for _, other := range names {
 		if other != name.String() && fold(other) == fold(name.String()) {
-			return model.Errorf(model.ErrBadArgument, "table %s: there is a table %s, and %s takes names that differ in upper and lower case alone for one", name, other, a.D.Engine)
+			return model.Errorf(model.ErrBadArgument, "table %s would be one with table %s: %s takes names that differ in upper and lower case alone for one", name, other, a.D.Engine)
 		}
 	}
 	return nil
