@@ -59,7 +59,7 @@ func (a *app) trialRestore(ctx context.Context, b *catalog.Backup, scratch strin
 	if err != nil {
 		return err
 	}
-	report, err := restore.Run(ctx, restore.Options{Backup: backup, Target: target, Journal: restore.InFile(filepath.Join(dir, "journal.json")),
+	report, err := restore.Run(ctx, restore.Options{Backup: backup, Target: target, Journal: trialJournal{},
 		Scratch: dir, Logger: a.logger})
 	if report != nil && report.Check != nil && !report.Check.Consistent {
 		return report.Check.Err()
@@ -74,8 +74,29 @@ func trialError(err error) error {
 		return &model.Error{Class: model.ErrRefused, Op: "trial restore into SQLite", Detail: unfit.Error(),
 			Hint: "Files and contents of the backup are in order; try it in databases of the engines that it comes from, with stillpoint restore run"}
 	}
-	if err != nil {
-		return fmt.Errorf("trial restore: %w", err)
+	if err == nil {
+		return nil
 	}
+	trial := &model.Error{Op: "trial restore", Err: err,
+		Hint: "Only scratch files were written, which are removed again. If they need more room, name a folder that has it with --scratch"}
+	if e, ok := errors.AsType[*model.Error](err); ok && e.Op == "restore" {
+		trial.Class, trial.Err = e.Class, e.Err // its hint is about somebody's databases
+	}
+	return trial
+}
+
+// trialJournal keeps the journal of a restore that nobody will go on with.
+type trialJournal map[string][]byte
+
+func (j trialJournal) Load(_ context.Context, name string) ([]byte, error) {
+	b, ok := j[name]
+	if !ok {
+		return nil, model.Errorf(model.ErrNotFound, "there is no journal %s", name)
+	}
+	return b, nil
+}
+
+func (j trialJournal) Save(_ context.Context, name string, data []byte) error {
+	j[name] = data
 	return nil
 }
