@@ -78,6 +78,9 @@ func (r *Folder) check() error {
 		return r.trouble("open repository", err)
 	}
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ignorable(e.Name()) }) {
+		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { _, err := ParseID(e.Name()); return err == nil }) {
+			return r.unmarked()
+		}
 		return r.foreign("has no " + markerName)
 	}
 	return &model.Error{Class: model.ErrNotFound, Detail: fmt.Sprintf("there is no backup repository at %s", r.root),
@@ -99,6 +102,13 @@ func (r *Folder) checkMarker(b []byte) error {
 func (r *Folder) foreign(why string) error {
 	return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("%s is not a backup repository: it %s", r.root, why),
 		Hint: "Give --repo a folder that is empty, does not exist yet, or holds backups. Nothing was changed"}
+}
+
+// unmarked refuses a folder with backups whose marker was lost, and says how it
+// is made again.
+func (r *Folder) unmarked() error {
+	return &model.Error{Class: model.ErrRefused, Detail: fmt.Sprintf("repository %s holds backups, but its %s is gone", r.root, markerName),
+		Hint: fmt.Sprintf(`If nothing else is wrong with it, make that file again with the content {"format":"stillpoint-repository","version":%d}. Nothing was changed`, currentVersion)}
 }
 
 // make makes the folder a repository if it is missing or empty.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,6 +209,26 @@ func TestADeleteThatWasInterruptedIsFinishedByTheNext(t *testing.T) {
 		t.Error(err)
 	}
 	if list, err := r.List(t.Context()); err != nil || len(list) != 0 {
+		t.Error(list, err)
+	}
+}
+
+// TestARepositoryThatLostItsMarkerSaysHowToGoOn, and is one again then.
+func TestARepositoryThatLostItsMarkerSaysHowToGoOn(t *testing.T) {
+	root := t.TempDir()
+	marker := filepath.Join(root, "stillpoint-repository.json")
+	if err := os.Mkdir(filepath.Join(root, "20261122T083001Z-7f3a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := repo.InFolder(root).List(t.Context())
+	if !errors.Is(err, model.ErrRefused) || !strings.Contains(err.Error(), "stillpoint-repository.json is gone") {
+		t.Fatal(err)
+	}
+	content := regexp.MustCompile(`{.*}`).FindString(err.Error())
+	if err := os.WriteFile(marker, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := repo.InFolder(root).List(t.Context()); err != nil || len(list) != 1 {
 		t.Error(list, err)
 	}
 }
