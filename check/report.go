@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/stillpoint-db/stillpoint/model"
@@ -168,10 +167,10 @@ func (r *Report) Err() error {
 	if r.Consistent {
 		return nil
 	}
-	e := &model.Error{Class: model.ErrInconsistent, Op: "check", Subject: r.Source, Detail: fmt.Sprintf("%d violations", r.Errors)}
+	e := &model.Error{Class: model.ErrInconsistent, Op: "check", Subject: r.Source, Detail: violations(r.Errors)}
 	for _, v := range r.Violations {
 		if v.Level == Error {
-			e.Detail = fmt.Sprintf("%d violations; the first: %s", r.Errors, v)
+			e.Detail += "; the first: " + v.String()
 			e.TxID = v.Tx
 			break
 		}

@@ -92,7 +92,7 @@ func (r *Report) writeQueries(out *strings.Builder) {
 func (r *Report) Summary() string {
 	verdict := "consistent"
 	if !r.Consistent {
-		verdict = fmt.Sprintf("NOT CONSISTENT: %s violations", group(r.Errors))
+		verdict = "NOT CONSISTENT: " + violations(r.Errors)
 	}
 	s := fmt.Sprintf("%s: %s records, %s transactions, %s in doubt: %s", r.Source, group(r.Records), group(r.Transactions), group(r.InDoubtTotal()), verdict)
 	if r.Warnings > 0 {
@@ -102,6 +102,14 @@ func (r *Report) Summary() string {
 		s += "; some queries could not be decided"
 	}
 	return s
+}
+
+// violations renders how many rules are broken.
+func violations(n int64) string {
+	if n == 1 {
+		return "1 violation"
+	}
+	return group(n) + " violations"
 }
 
 // group renders a number with commas.

@@ -44,7 +44,7 @@ that backup plan shows. Afterwards the files are read back and verified.
 ` + exitHelp(0, 1, 4, 5, 6, 7, 64),
 		Example: `  stillpoint backup create --config prod.properties --repo /backups/prod
   stillpoint backup create --config prod.properties --repo /backups/prod --throttle 20MB`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := o.to.open()
 			if err != nil {

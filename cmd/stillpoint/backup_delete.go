@@ -28,7 +28,7 @@ not finished. Nothing that is not a backup is ever deleted.
 
 ` + exitHelp(0, 1, 4, 5, 64),
 		Example: `  stillpoint backup delete --repo /backups --backup 20261122T083001Z-7f3a --yes`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) (err error) {
 			r, err := from.existing(ctx)
 			if err != nil {

@@ -30,7 +30,7 @@ backup create removes them.
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint backup list --repo /backups
   stillpoint backup list --repo /backups --output json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.existing(ctx)
 			if err != nil {
@@ -120,7 +120,7 @@ func backupShowCommand(a *app) *cobra.Command {
 		Short:   "Show what is in a backup",
 		Long:    "Show what is in a backup; with --output json, its whole manifest.\n\n" + exitHelp(0, 1, 5, 6, 64),
 		Example: `  stillpoint backup show --repo /backups --backup latest`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.existing(ctx)
 			if err != nil {

@@ -32,7 +32,7 @@ would be fenced really holds the write of another session.
 
 ` + exitHelp(0, 1, 5, 64),
 		Example: "  stillpoint backup plan --config prod.properties --repo /backups/prod",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.connected(ctx, func(cfg *config.Config, set *multi.Set) error {
 				opts := from.options(cfg)

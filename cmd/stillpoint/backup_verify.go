@@ -31,7 +31,7 @@ How far a backup was verified is noted beside it, for backup list.
 ` + exitHelp(0, 1, 2, 5, 6, 64),
 		Example: `  stillpoint backup verify --repo /backups
   stillpoint backup verify --repo /backups --backup latest --trial-restore`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			r, err := from.existing(ctx)
 			if err != nil {

@@ -79,7 +79,7 @@ tables. Exit code 1 if the total or a history is wrong.
 
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint bench transfer --config prod.properties --duration 30s --workers 16`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -151,7 +151,7 @@ namespace.
 
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint bench ycsb --config prod.properties --workload F --ops 4 --duration 30s`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if err := o.check(); err != nil {
 				return err

@@ -53,7 +53,7 @@ inconclusive (exit code 3), not failed.
 ` + exitHelp(0, 1, 2, 3, 6, 64),
 		Example: `  stillpoint check --config prod.properties --queries totals.json
   stillpoint check --repo /backups/prod --backup latest`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error { return a.check(ctx, &o) }),
 	}
 	f := c.Flags()

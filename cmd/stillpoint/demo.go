@@ -21,8 +21,11 @@ It needs no --config, and works in a folder of its own.
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint demo
   stillpoint demo --folder /tmp/stillpoint-demo --output json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
+			if o.Folder == "" {
+				return usagef("--folder FOLDER is empty")
+			}
 			var w io.Writer = a.stdout
 			if a.output == "json" {
 				w = io.Discard

@@ -82,6 +82,6 @@ func (a *app) openFrom(ctx context.Context, spec string, dryRun bool) (storage.S
 		}
 		return storage.Open(ctx, s)
 	}
-	return nil, &model.Error{Class: errUsage, Detail: fmt.Sprintf("%s has storages %q: which one is meant?", filepath.Base(file), names),
+	return nil, &model.Error{Class: errUsage, Detail: fmt.Sprintf("%s has storages %q, and one of them has to be named", filepath.Base(file), names),
 		Hint: fmt.Sprintf("Say --into OLD=%s:NAME", file)}
 }

@@ -72,7 +72,7 @@ reason if it would be refused.
 ` + exitHelp(0, 1, 5, 6, 64),
 		Example: `  stillpoint restore plan --config prod.properties --repo /backups/prod --backup latest --replace
   stillpoint restore plan --config staging.properties --repo /backups/prod --backup latest --into my=pg`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.restoring(ctx, &o, func(opts restore.Options) error {
 				plan, err := restore.Make(ctx, opts)
@@ -104,7 +104,7 @@ interrupted, even by the loss of this machine, run the same command again.
 
 ` + exitHelp(0, 1, 2, 4, 5, 6, 64),
 		Example: `  stillpoint restore run --config prod.properties --repo /backups/prod --backup latest --replace --yes`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.restoring(ctx, &o, func(opts restore.Options) error { return a.runRestore(ctx, &o, opts) })
 		}),

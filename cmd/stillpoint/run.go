@@ -140,6 +140,14 @@ func (a *app) progress() *progress.Reporter {
 	return progress.New(a.stderr, form)
 }
 
+// noArgs is for commands that take flags only.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, only flags; %q is none. Try: %s --help", c.CommandPath(), args[0], c.CommandPath())
+	}
+	return nil
+}
+
 // requireSubcommand makes a command that only groups others refuse to be run,
 // or to be run with a name that it does not know.
 func requireSubcommand(c *cobra.Command) {

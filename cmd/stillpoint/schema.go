@@ -163,7 +163,7 @@ run changes nothing.
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint schema create --config prod.properties --schema schema.json --coordinator
   stillpoint schema create --config prod.properties --schema schema.json --dry-run`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			s, err := o.load()
 			if err != nil {
@@ -197,7 +197,7 @@ command shows what it would do and is refused.
 ` + exitHelp(0, 1, 5, 64),
 		Example: `  stillpoint schema delete --config test.properties --schema schema.json --dry-run
   stillpoint schema delete --config test.properties --schema schema.json --coordinator --yes`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			s, err := o.load()
 			if err != nil {

@@ -17,7 +17,7 @@ func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version, and the databases that this binary speaks",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  a.do(func(context.Context, []string) error { a.version(); return nil }),
 	}
 }

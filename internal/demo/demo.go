@@ -127,7 +127,7 @@ func (d *demo) prepare() error {
 		}
 	}
 	if err := os.MkdirAll(d.o.Folder, 0o755); err != nil {
-		return err
+		return &model.Error{Op: "demo", Err: err, Hint: "Run it in a folder that may be written to, or name one with --folder"}
 	}
 	if err := os.WriteFile(d.file(marker), nil, 0o644); err != nil {
 		return err
