@@ -28,6 +28,7 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 	admin := set.Admin()
 	var tables []Step
 	var missing []target
+	var names []model.TableName // of missing
 	var errs []error
 	for _, t := range targets {
 		step := Step{ID: t.name.String(), Storage: route(set, t.name)}
@@ -47,11 +48,11 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 			errs = append(errs, model.Errorf(model.ErrBadArgument, "table %s cannot be transactional: namespace %q belongs to the Coordinator, and no transaction may touch it", t.name, t.name.Namespace))
 			continue
 		default:
-			if err := admin.CheckTable(ctx, t.stored, namesOf(missing)...); err != nil {
+			if err := admin.CheckTable(ctx, t.stored, names...); err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			missing = append(missing, t)
+			missing, names = append(missing, t), append(names, t.name)
 			step.Action, step.Statements = CreateTable, admin.Statements(t.stored)
 			step.run = func(ctx context.Context) error { return create(ctx, set, t) }
 		}
@@ -66,15 +67,6 @@ func PlanCreate(ctx context.Context, set *multi.Set, s *Schema, opts Options) (*
 	}
 	plan.Steps = append(plan.Steps, tables...)
 	return plan, plan.noteCoordinator(ctx, set, s, opts, coordinator)
-}
-
-// namesOf returns the names of tables.
-func namesOf(targets []target) []model.TableName {
-	names := make([]model.TableName, len(targets))
-	for i, t := range targets {
-		names[i] = t.name
-	}
-	return names
 }
 
 // noteCoordinator says so if transactions could not run on the tables for want

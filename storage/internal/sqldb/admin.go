@@ -187,10 +187,12 @@ func (a *Admin) DropNamespace(ctx context.Context, ns string) error {
 // done, and the record comes last, so a run that failed is completed by the
 // next.
 func (a *Admin) CreateTable(ctx context.Context, t *model.Table) error {
-	if err := a.CheckTable(ctx, t); err != nil {
-		return err
-	}
-	return a.together(ctx, func(a *Admin) error { return a.createTable(ctx, t) })
+	return a.together(ctx, func(a *Admin) error {
+		if err := a.CheckTable(ctx, t); err != nil {
+			return err
+		}
+		return a.createTable(ctx, t)
+	})
 }
 
 func (a *Admin) createTable(ctx context.Context, t *model.Table) error {
