@@ -155,7 +155,7 @@ func TestABackupKilledAtEveryStepHoldsNothing(t *testing.T) {
 			continue
 		}
 		// Some steps are only on the way of a run that has something to clean up.
-		if o := run(t, killAt("backup.copied"), "backup", "create", "--config", w.config, "--repo", folder); o.code != -1 {
+		if o := run(t, killAt("backup.copied"), "backup", "create", "--config", w.config, "--repo", folder, "--scratch", t.TempDir()); o.code != -1 {
 			t.Fatal(o)
 		}
 		if !killedBackup(t, w, x, folder, step) {
