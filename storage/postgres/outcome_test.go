@@ -248,13 +248,15 @@ func TestADeadlockIsAConflict(t *testing.T) {
 }
 
 func TestServerRestartInTheMiddle(t *testing.T) {
-	s := testenv.StartPostgres(t)
+	s := testenv.StartPostgres(t, "max_prepared_transactions=1")
 	d := openOn(t, configOf(s, s.Database(t)))
 	table := createTable(t, d, model.TableSpec{Name: model.TableName{Namespace: "bank", Name: "accounts"}, PartitionKey: []string{"id"},
 		Columns: []model.Column{{Name: "id", Type: model.Text}, {Name: "balance", Type: model.Int}}})
 	apply(t, d, insert(table, "a", 1))
+	// The lock outlives the shutdown, or the batch that waits for it may be done
+	// before the server ends its session.
 	holder := s.Connect(t, databaseOf(d))
-	if _, err := holder.Exec(t.Context(), "BEGIN; SELECT * FROM bank.accounts FOR UPDATE").ReadAll(); err != nil {
+	if _, err := holder.Exec(t.Context(), "BEGIN; SELECT * FROM bank.accounts FOR UPDATE; PREPARE TRANSACTION 'holds'").ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	waits := make(chan error, 1)
@@ -276,6 +278,7 @@ func TestServerRestartInTheMiddle(t *testing.T) {
 		t.Errorf("while it is down: %v", err)
 	}
 	s.Start(t)
+	s.Exec(t, databaseOf(d), "ROLLBACK PREPARED 'holds'")
 	if got := balances(t, d, table, "a", "b", "c"); got[0] != 1 || got[1] != -1 || got[2] != -1 {
 		t.Errorf("after the restart: %v", got)
 	}
