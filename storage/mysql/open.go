@@ -207,8 +207,8 @@ const (
 // lost, and the refusal of large reads. And it sorts by more of a TEXT or BLOB than
 // the first kilobyte, up to the eight columns for which the server's buffer has room:
 // pages of an order in which the database takes different values as equal lose rows.
-// MySQL makes a decimal number of the least of two integers of which only one has a
-// sign, and takes none for a setting; hence the cast.
+// By its source MySQL, which was not met, makes a decimal number of the least of two
+// integers of which only one has a sign, and takes none for a setting; hence the cast.
 const plainSession = "sql_select_limit=18446744073709551615, completion_type=0, sql_big_selects=1, " +
 	"max_sort_length=CAST(GREATEST(@@max_sort_length, LEAST(65535, @@sort_buffer_size DIV 128)) AS UNSIGNED)"
 
